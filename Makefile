@@ -1,0 +1,45 @@
+# make run     a receiver on port 11112 that stores into ./received
+# make test    the tests (installs what they need)
+# make check   lint and types
+# make bench   the benchmark
+# make fuzz    a million fuzzed inputs
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: run test check lint types bench fuzz dcmtk clean
+
+run: $(INSTALLED)
+	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
+
+test: $(INSTALLED) dcmtk
+	$(BIN)/python -m pytest
+
+check: lint types
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED)
+	$(BIN)/mypy
+
+bench: $(INSTALLED) dcmtk
+	$(BIN)/python -m benchmarks
+
+fuzz: $(INSTALLED)
+	$(BIN)/python -m tests.wire.fuzz 1000000
+
+dcmtk:
+	@tests/need-dcmtk
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aiodicom needs Python 3.11 or later: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

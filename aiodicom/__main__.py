@@ -1,0 +1,34 @@
+"""``python -m aiodicom COMMAND ...``: run one of the commands."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "aiodicom"]
+
+COMMANDS = {
+    "storescp": "receive objects and store them",
+    "echoscp": "answer C-ECHO",
+}
+
+
+def aiodicom(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the first argument names; return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: python -m aiodicom COMMAND [options] ...\n")
+        for name, summary in COMMANDS.items():
+            print(f"  {name:<10} {summary}")
+        return 0
+    name, *rest = arguments
+    if name not in COMMANDS:
+        print(f"error: no command {name}; one of {', '.join(COMMANDS)}", file=sys.stderr)
+        return 1
+    result: int = getattr(importlib.import_module(f"aiodicom.{name}"), name)(rest)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(aiodicom())

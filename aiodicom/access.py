@@ -1,0 +1,75 @@
+"""Who may associate, and at what cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiodicom.wire.pdu import ae_title_field
+
+__all__ = ["Limits", "Timeouts", "check_ae_title"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What peers may cost, all of them together unless it says otherwise.
+
+    Parameters
+    ----------
+    associations : int
+        Associations at a time; one more is rejected as transient (PS3.8 table 9-21: 2, 3, 2).
+    connections : int
+        Connections at a time, those included that have not asked for an association yet; one
+        more is closed at once.
+    buffered_bytes : int
+        Bytes of memory that datasets may occupy.
+    association_bytes : int
+        Bytes of memory that the datasets of one association may occupy; above it that
+        association is not read from.
+    """
+
+    associations: int = 10_000
+    connections: int = 12_000
+    buffered_bytes: int = 256 << 20
+    association_bytes: int = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a peer is waited for, in seconds; None is for ever.
+
+    Parameters
+    ----------
+    association : float or None
+        From the connection to the last byte of the A-ASSOCIATE-RQ: ARTIM (PS3.8 9.1.5).
+    dimse : float or None
+        Between two fragments of a message.
+    network : float or None
+        Without a byte, and for the peer to take ours.
+    closing : float
+        For the peer to close the connection after release, rejection or abort.
+    """
+
+    association: float | None = 30
+    dimse: float | None = None
+    network: float | None = 60
+    closing: float = 5
+
+    @property
+    def message(self) -> float | None:
+        """What holds within a message: the shorter one of `dimse` and `network`."""
+        return min((t for t in (self.dimse, self.network) if t is not None), default=None)
+
+
+def check_ae_title(title: str) -> str:
+    """Return an AE title of our own, without padding (PS3.5 6.2, VR AE).
+
+    Raises
+    ------
+    ValueError
+        Where it is empty, longer than 16 characters, or holds a backslash or a control character.
+    """
+    stripped = title.strip(" ")
+    if not stripped or not stripped.isascii() or not stripped.isprintable() or "\\" in stripped:
+        raise ValueError(f"{title!r} is no AE title: 1 to 16 printable ASCII characters, no \\")
+    ae_title_field(stripped)
+    return stripped

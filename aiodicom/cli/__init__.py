@@ -1,0 +1,1 @@
+"""What the commands share: options, log set-up, files they may open."""

@@ -1,0 +1,207 @@
+"""DatasetStream: the encoded dataset of one message, while it arrives.
+
+The stream is the only thing between an association and a handler. Not reading it is
+back-pressure: what is not released counts, and above a mark the association stops reading.
+A peer that vanishes makes every further read raise, never a short read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+from aiodicom.errors import AssociationClosed
+from aiodicom.wire.buffers import Block
+
+__all__ = ["DatasetStream"]
+
+
+class DatasetStream:
+    """The bytes of a dataset, as its sender encoded it in the negotiated transfer syntax.
+
+    Iterate over it for chunks that are safe to keep::
+
+        async for chunk in request.dataset:
+            await upload.write(chunk)
+
+    or use `block` for views of the buffers themselves. One coroutine reads at a time.
+
+    Attributes
+    ----------
+    size : int
+        The bytes that have come so far.
+    complete : bool
+        Whether the last fragment has come.
+    """
+
+    def __init__(self, on_discard: Callable[[], None] = lambda: None) -> None:
+        self.size = 0
+        self.complete = False
+        self._on_discard = on_discard
+        self._blocks: deque[Block] = deque()
+        self._buffered = 0
+        self._wanted = 0
+        self._hurried = False
+        self._discarded = False
+        self._error: AssociationClosed | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    # The reader's side -----------------------------------------------------------------------
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._chunks()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while (block := await self.block()) is not None:
+            with block:
+                chunk = bytes(block)
+            yield chunk
+
+    async def read(self) -> bytes:
+        """Return everything that has not been read yet, once all of it has come.
+
+        The whole dataset is then in memory, outside the server's budget: iterate where it may
+        be large.
+
+        Raises
+        ------
+        AssociationClosed
+            Where the association ended before the last fragment.
+        """
+        return b"".join([chunk async for chunk in self])
+
+    async def block(self, at_least: int = 1) -> Block | None:
+        """Wait for more of the dataset and return it without copying.
+
+        Parameters
+        ----------
+        at_least : int
+            How many bytes to wait for. Fewer come at the end of the dataset, and where memory
+            is short.
+
+        Returns
+        -------
+        Block or None
+            None after the last byte. Release the block when its views are not needed any more;
+            until then it counts against the association.
+
+        Raises
+        ------
+        AssociationClosed
+            Where the association ended before the last fragment.
+        """
+        while not self._is_enough(at_least):
+            self._wanted = at_least
+            await self._wait()
+        if self._error is not None:
+            raise self._error
+        self._hurried = False
+        if not self._blocks:
+            return None
+        first = self._blocks.popleft()
+        while self._blocks:
+            first.absorb(self._blocks.popleft())
+        self._buffered = 0
+        return first
+
+    def discard(self) -> None:
+        """Say that the rest of the dataset is not wanted: it is dropped as it comes.
+
+        A success may then be returned without having read the dataset; it is sent after the
+        last fragment.
+        """
+        if self._discarded:
+            return
+        self._discarded = True
+        self._release_all()
+        if not self.complete and self._error is None:
+            self._on_discard()
+
+    @property
+    def discarded(self) -> bool:
+        """Whether `discard` was called."""
+        return self._discarded
+
+    @property
+    def consumed(self) -> bool:
+        """Whether the dataset was read to its end, or discarded."""
+        return self._discarded or (self.complete and not self._blocks)
+
+    async def wait_complete(self) -> None:
+        """Wait for the last fragment.
+
+        Raises
+        ------
+        AssociationClosed
+            Where the association ended before it.
+        """
+        while not self.complete and self._error is None:
+            self._wanted = 1 << 62
+            await self._wait()
+        if self._error is not None:
+            raise self._error
+
+    def _is_enough(self, at_least: int) -> bool:
+        if self.complete or self._error is not None or self._discarded:
+            return True
+        return self._buffered >= at_least or (self._hurried and self._buffered > 0)
+
+    async def _wait(self) -> None:
+        if self._waiter is not None:
+            raise RuntimeError("two coroutines read one dataset")
+        self._waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    # The association's side ------------------------------------------------------------------
+
+    def feed(self, block: Block | None, is_last: bool) -> None:
+        """Take a part of the dataset, and whether it was the last one."""
+        if block is not None:
+            self.size += block.size
+            self._append(block)
+        self.complete = self.complete or is_last
+        if is_last or self._is_enough(self._wanted):
+            self._wake()
+
+    def hurry(self) -> None:
+        """Have the reader take what is there, because no more will come before it does."""
+        if not self._hurried:
+            self._hurried = True
+            self._wake()
+
+    def fail(self, error: AssociationClosed) -> None:
+        """End the stream before its last fragment; what was not read is dropped."""
+        if self.complete or self._error is not None:
+            return
+        self._error = error
+        self._release_all()
+        self._wake()
+
+    def close(self) -> None:
+        """Drop what was not read: nobody will."""
+        self._discarded = True
+        self._release_all()
+
+    def _append(self, block: Block) -> None:
+        if self._discarded or self._error is not None:
+            block.release()
+            return
+        self._buffered += block.size
+        blocks = self._blocks
+        if blocks and block.is_small_copy and blocks[-1].is_small_copy:
+            blocks[-1].absorb(block)
+        else:
+            blocks.append(block)
+
+    def _release_all(self) -> None:
+        self._buffered = 0
+        while self._blocks:
+            self._blocks.popleft().release()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,160 @@
+"""PDUs and messages as text, for the debug log. Whatever a peer sent is escaped."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from aiodicom.wire.dimse import ELEMENTS, NO_DATASET, CommandSet, Priority, Tag
+from aiodicom.wire.items import (
+    AsynchronousOperationsWindow,
+    RoleSelection,
+    SOPClassCommonExtendedNegotiation,
+    SOPClassExtendedNegotiation,
+    UserIdentity,
+)
+from aiodicom.wire.pdu import AssociateAccept, AssociateRequest
+
+__all__ = ["accept_lines", "escape", "message_lines", "request_lines", "uid_name"]
+
+_WIDTH = 71
+
+_RESULTS = (
+    "Accepted",
+    "Rejected: user",
+    "Rejected: no reason given",
+    "Rejected: abstract syntax not supported",
+    "Rejected: transfer syntaxes not supported",
+)
+_IDENTITIES = ("", "username", "username and passcode", "Kerberos", "SAML", "JSON Web Token")
+
+
+def escape(text: str) -> str:
+    """Return a peer's text on one line, whatever it holds."""
+    return "".join(c if c.isprintable() and c != "\\" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+@functools.lru_cache(maxsize=1024)
+def uid_name(uid: str) -> str:
+    """Return a UID's name in PS3.6 as pydicom knows it, or the UID itself, escaped."""
+    from pydicom.uid import UID  # a tenth of a second that only debugging needs
+
+    try:
+        return UID(uid, validation_mode=0).name if uid else "none"
+    except ValueError:
+        return escape(uid)
+
+
+def _ruler(title: str) -> str:
+    return f" {title} ".center(_WIDTH, "=")
+
+
+def request_lines(pdu: AssociateRequest) -> Iterator[str]:
+    """Describe an A-ASSOCIATE-RQ."""
+    yield "Request Parameters:"
+    yield _ruler("INCOMING A-ASSOCIATE-RQ PDU")
+    yield from _head(pdu, "Their")
+    yield "Presentation Contexts:"
+    for context in pdu.presentation_contexts:
+        yield f"  Context ID:        {context.context_id} (Proposed)"
+        yield f"    Abstract Syntax: ={escape(uid_name(context.abstract_syntax))}"
+        yield "    Proposed Transfer Syntax(es):"
+        for uid in context.transfer_syntaxes:
+            yield f"      ={escape(uid_name(uid))}"
+    yield from _user_lines(pdu)
+    yield _ruler("END A-ASSOCIATE-RQ PDU")
+
+
+def accept_lines(pdu: AssociateAccept) -> Iterator[str]:
+    """Describe an A-ASSOCIATE-AC."""
+    yield "Accept Parameters:"
+    yield _ruler("OUTGOING A-ASSOCIATE-AC PDU")
+    yield from _head(pdu, "Our")
+    yield "Presentation Contexts:"
+    for context in pdu.presentation_contexts:
+        known = context.result < len(_RESULTS)
+        result = _RESULTS[context.result] if known else f"Rejected: {context.result}"
+        yield f"  Context ID:        {context.context_id} ({result})"
+        if not context.result:
+            yield f"    Accepted Transfer Syntax: ={escape(uid_name(context.transfer_syntax))}"
+    yield from _user_lines(pdu)
+    yield _ruler("END A-ASSOCIATE-AC PDU")
+
+
+def _head(pdu: AssociateRequest | AssociateAccept, whose: str) -> Iterator[str]:
+    for name, value in (
+        (f"{whose} Implementation Class UID:", pdu.implementation_class_uid),
+        (f"{whose} Implementation Version Name:", pdu.implementation_version_name),
+        ("Application Context Name:", pdu.application_context_name),
+        ("Calling Application Name:", pdu.calling_ae_title),
+        ("Called Application Name:", pdu.called_ae_title),
+        (f"{whose} Max PDU Receive Size:", str(pdu.maximum_length)),
+    ):
+        yield f"{name:<36}{escape(value)}"
+
+
+def _user_lines(pdu: AssociateRequest | AssociateAccept) -> Iterator[str]:
+    for item in pdu.user_items:
+        if isinstance(item, AsynchronousOperationsWindow):
+            yield f"Asynchronous Operations Window:     {item.invoked}, {item.performed}"
+        elif isinstance(item, RoleSelection):
+            uid = escape(item.sop_class_uid)
+            yield f"Role Selection:                     {uid} {item.scu_role}/{item.scp_role}"
+        elif isinstance(item, SOPClassExtendedNegotiation):
+            yield f"SOP Class Extended Negotiation:     {escape(item.sop_class_uid)}"
+        elif isinstance(item, SOPClassCommonExtendedNegotiation):
+            yield f"SOP Class Common Extended:          {escape(item.sop_class_uid)}"
+        elif isinstance(item, UserIdentity):
+            known = item.identity_type < len(_IDENTITIES)
+            kind = _IDENTITIES[item.identity_type] if known else str(item.identity_type)
+            yield f"User Identity:                      {kind}"
+
+
+def message_lines(context_id: int, command: CommandSet, direction: str) -> Iterator[str]:
+    """Describe a DIMSE message; `direction` is INCOMING or OUTGOING."""
+    yield _ruler(f"{direction} DIMSE MESSAGE")
+    yield _field("Message Type", command.name[::-1].replace("-", " ", 1)[::-1])
+    yield _field("Presentation Context ID", str(context_id))
+    for tag in sorted(command.elements):
+        if tag in ELEMENTS and tag not in _SPECIAL:
+            yield _field(_title(tag), _value(command, tag))
+    present = command.number(Tag.COMMAND_DATA_SET_TYPE) != NO_DATASET
+    yield _field("Data Set", "Present" if present else "None")
+    if Tag.PRIORITY in command.elements:
+        priority = command.number(Tag.PRIORITY)
+        name = next((p.name.title() for p in Priority if p == priority), str(priority))
+        yield _field("Priority", name)
+    yield _ruler("END DIMSE MESSAGE")
+
+
+_SPECIAL = {
+    Tag.COMMAND_GROUP_LENGTH,
+    Tag.COMMAND_FIELD,
+    Tag.COMMAND_DATA_SET_TYPE,
+    Tag.PRIORITY,
+}
+
+
+def _field(name: str, value: str) -> str:
+    return f"{name:<30}: {value}"
+
+
+def _title(tag: int) -> str:
+    words = ELEMENTS[tag].name.split("_")
+    return " ".join(w.upper() if w in ("sop", "uid", "id") else w.title() for w in words)
+
+
+def _value(command: CommandSet, tag: int) -> str:
+    vr = ELEMENTS[tag].vr
+    if tag == Tag.STATUS:
+        status = command.number(tag)
+        return "none" if status is None else f"0x{status:04X}"
+    if vr == "US":
+        return str(command.number(tag))
+    if vr == "AT":
+        return ", ".join(f"({t >> 16:04X},{t & 0xFFFF:04X})" for t in command.tags(tag))
+    return escape(command.uid(tag) if vr == "UI" else command.text(tag))

@@ -1,0 +1,133 @@
+"""The exceptions, each with its answer on the wire.
+
+::
+
+    DicomError
+    ├── ProtocolError          the peer broke PS3.7 or PS3.8: A-ABORT
+    ├── AssociationRejected    A-ASSOCIATE-RJ
+    ├── Refused                the Status and Error Comment of a response
+    └── AssociationClosed      seen by a handler or a client
+        ├── AssociationAborted   the peer's A-ABORT
+        └── AssociationLost      the connection is gone, or a deadline passed
+"""
+
+from __future__ import annotations
+
+import enum
+
+__all__ = [
+    "AbortReason",
+    "AssociationAborted",
+    "AssociationClosed",
+    "AssociationLost",
+    "AssociationRejected",
+    "DicomError",
+    "ProtocolError",
+    "Refused",
+]
+
+
+class AbortReason(enum.IntEnum):
+    """Reason of an A-ABORT whose source is the service-provider (PS3.8 table 9-26)."""
+
+    NOT_SPECIFIED = 0
+    UNRECOGNIZED_PDU = 1
+    UNEXPECTED_PDU = 2
+    UNRECOGNIZED_PARAMETER = 4
+    UNEXPECTED_PARAMETER = 5
+    INVALID_PARAMETER_VALUE = 6
+
+
+class DicomError(Exception):
+    """The base of all errors of this package."""
+
+
+class ProtocolError(DicomError):
+    """The peer broke PS3.7 or PS3.8, and the association is aborted.
+
+    Parameters
+    ----------
+    message : str
+        What the peer did, for the log.
+    reason : AbortReason
+        What the A-ABORT says where its source is the provider (PS3.8 9.3.8).
+    """
+
+    def __init__(
+        self, message: str, reason: AbortReason = AbortReason.INVALID_PARAMETER_VALUE
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class AssociationRejected(DicomError):
+    """An association is not accepted: A-ASSOCIATE-RJ (PS3.8 9.3.4).
+
+    Raised by access checks and by `authorize` hooks; its three numbers are what the
+    requestor is told.
+
+    Parameters
+    ----------
+    message : str
+        Why, for the log; it does not travel.
+    result : int
+        1 rejected-permanent, 2 rejected-transient.
+    source : int
+        1 service-user, 2 service-provider (ACSE), 3 service-provider (presentation).
+    reason : int
+        See PS3.8 table 9-21. (1, 1, 1) gives no reason.
+    """
+
+    def __init__(
+        self, message: str = "rejected", result: int = 1, source: int = 1, reason: int = 1
+    ) -> None:
+        super().__init__(message)
+        self.result = result
+        self.source = source
+        self.reason = reason
+
+
+class Refused(DicomError):
+    """Raised by a handler to answer a request with a status other than success.
+
+    Parameters
+    ----------
+    status : int
+        The response's Status (0000,0900), PS3.7 annex C and PS3.4 B.2.3.
+    comment : str
+        The response's Error Comment (0000,0902). At most 64 characters are sent. It goes to
+        the peer: no path, no patient data.
+    offending : tuple of int
+        Tags for the response's Offending Element (0000,0901).
+    """
+
+    def __init__(self, status: int, comment: str = "", offending: tuple[int, ...] = ()) -> None:
+        super().__init__(f"0x{status:04X} {comment}".rstrip())
+        self.status = int(status)
+        self.comment = comment
+        self.offending = offending
+
+
+class AssociationClosed(DicomError):
+    """The association ended while something was still wanted of it."""
+
+
+class AssociationAborted(AssociationClosed):
+    """The peer sent A-ABORT (PS3.8 9.3.8).
+
+    Parameters
+    ----------
+    source : int
+        0 service-user, 2 service-provider.
+    reason : int
+        An `AbortReason` where the source is the provider.
+    """
+
+    def __init__(self, source: int, reason: int) -> None:
+        super().__init__(f"aborted by the peer (source {source}, reason {reason})")
+        self.source = source
+        self.reason = reason
+
+
+class AssociationLost(AssociationClosed):
+    """The connection is gone, or a deadline passed."""

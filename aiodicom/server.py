@@ -1,0 +1,393 @@
+"""serve(), Server, run(): listening, accepting, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import errno
+import functools
+import importlib.util
+import logging
+import signal
+import socket
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+
+from aiodicom.access import Limits, Timeouts, check_ae_title
+from aiodicom.association import Service
+from aiodicom.errors import AssociationRejected
+from aiodicom.protocol import AcceptorConnection, Surroundings
+from aiodicom.requests import Authorize, EchoHandler, StoreHandler
+from aiodicom.wire.buffers import Pool
+from aiodicom.wire.negotiation import VERIFICATION, Policy, is_storage
+
+__all__ = ["Server", "run", "serve"]
+
+logger = logging.getLogger("aiodicom.server")
+
+MAXIMUM_LENGTH = 1 << 17
+"""Bytes of a P-DATA-TF that peers are told: few heads, and the most that DCMTK's senders use."""
+
+BACKLOG = 1024
+ACCEPT_BATCH = 64
+"""Connections that are accepted before other work has its turn."""
+
+RETRY_ACCEPT = 0.5
+"""Seconds without accepting after the process ran out of descriptors or memory."""
+
+
+class Server:
+    """A DICOM acceptor. Made by `serve`; an asynchronous context manager.
+
+    Attributes
+    ----------
+    ae_title : str
+        Its own AE title.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        ae_title: str,
+        host: str | None,
+        port: int,
+        limits: Limits,
+        timeouts: Timeouts,
+        grace: float,
+    ) -> None:
+        self.ae_title = check_ae_title(ae_title)
+        self._service = service
+        self._host = host
+        self._port = port
+        self._limits = limits
+        self._timeouts = timeouts
+        self._grace = grace
+        self._sockets: list[socket.socket] = []
+        self._connections: set[AcceptorConnection] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._handlers = contextlib.AsyncExitStack()
+        self._surroundings: Surroundings | None = None
+        self._accepted = 0
+        self._changed = asyncio.Event()
+        self._stopped = asyncio.Event()
+
+    # What it is ----------------------------------------------------------------------------------
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """The addresses and ports that it listens on."""
+        return [s.getsockname()[:2] for s in self._sockets]
+
+    @property
+    def port(self) -> int:
+        """The TCP port that it listens on: the one chosen, where 0 was asked for."""
+        return self.addresses[0][1] if self._sockets else self._port
+
+    @property
+    def associations(self) -> int:
+        """How many associations there are now."""
+        return sum(c.association is not None for c in self._connections)
+
+    # Starting and stopping -----------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Enter the handlers that are context managers, and listen.
+
+        Raises
+        ------
+        OSError
+            Where the port cannot be listened on, or a handler cannot be set up.
+        """
+        loop = asyncio.get_running_loop()
+        for handler in (self._service.store, self._service.echo, self._service.authorize):
+            if isinstance(handler, contextlib.AbstractAsyncContextManager):
+                await self._handlers.enter_async_context(handler)
+        try:
+            self._sockets = await _listen(self._host, self._port)
+        except OSError as error:
+            await self._handlers.aclose()
+            where = f"port {self._port} of {self._host or 'all interfaces'}"
+            reason = f"cannot listen on {where}: {error.strerror}"
+            raise OSError(error.errno, reason) from None
+        self._surroundings = Surroundings(
+            loop,
+            Pool(self._limits.buffered_bytes),
+            dataclasses.replace(self._service, admit=self._admit),
+            self._limits,
+            self._timeouts,
+            self._made,
+            self._gone,
+        )
+        for listening in self._sockets:
+            listening.setblocking(False)
+            loop.add_reader(listening, self._accept, listening)
+        logger.info("Listening on port %d as %s", self.port, self.ae_title)
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Stop listening, let running stores end, then abort. Further calls do nothing.
+
+        Parameters
+        ----------
+        grace : float, optional
+            Seconds that running stores have; by default what `serve` was told.
+        """
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        loop = asyncio.get_running_loop()
+        for listening in self._sockets:
+            loop.remove_reader(listening)
+            listening.close()
+        for connection in list(self._connections):
+            connection.stop()
+        if not await self._wait_empty(self._grace if grace is None else grace):
+            for connection in list(self._connections):
+                connection.abort()
+            await self._wait_empty(self._timeouts.closing + 1)
+        await self._handlers.aclose()
+
+    async def wait_stopped(self) -> None:
+        """Wait until somebody calls `stop`."""
+        await self._stopped.wait()
+
+    async def _wait_empty(self, seconds: float) -> bool:
+        """Wait until there is no connection and no handler left; tell whether that came true."""
+        with anyio.move_on_after(seconds):
+            while self._connections or self._opening:
+                self._changed.clear()
+                await self._changed.wait()
+        return not self._connections
+
+    # Connections ---------------------------------------------------------------------------------
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                accepted, _ = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                self._cannot_accept(listening, error)
+                return
+            if len(self._connections) + len(self._opening) >= self._limits.connections:
+                logger.warning("Too many connections: one is closed")
+                accepted.close()
+                continue
+            self._open(accepted)
+
+    def _cannot_accept(self, listening: socket.socket, error: OSError) -> None:
+        """Wait a little: a listening socket that nothing is accepted from stays readable."""
+        logger.error("Cannot accept connections for %s s: %s", RETRY_ACCEPT, error)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listening)
+        loop.call_later(RETRY_ACCEPT, self._watch, listening)
+
+    def _watch(self, listening: socket.socket) -> None:
+        if not self._stopped.is_set():
+            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
+
+    def _open(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        task = asyncio.get_running_loop().create_task(self._connect(accepted))
+        self._opening.add(task)
+        task.add_done_callback(self._opened)
+
+    async def _connect(self, accepted: socket.socket) -> None:
+        assert self._surroundings is not None
+        loop, self._accepted = self._surroundings.loop, self._accepted + 1
+        factory = functools.partial(AcceptorConnection, self._surroundings, self._accepted)
+        try:
+            await loop.connect_accepted_socket(factory, accepted)
+        except OSError as error:
+            logger.info("A connection failed at once: %s", error)
+            accepted.close()
+
+    def _opened(self, task: asyncio.Task[None]) -> None:
+        self._opening.discard(task)
+        self._changed.set()
+
+    def _made(self, connection: AcceptorConnection) -> None:
+        self._connections.add(connection)
+        if self._stopped.is_set():
+            connection.abort()
+
+    def _gone(self, connection: AcceptorConnection) -> None:
+        self._connections.discard(connection)
+        self._changed.set()
+
+    def _admit(self) -> None:
+        """Say no to one association too many; the one that asks is counted already."""
+        if self.associations > self._limits.associations:
+            raise AssociationRejected("too many associations", 2, 3, 2)
+
+
+def serve(
+    *,
+    store: StoreHandler | None = None,
+    echo: EchoHandler | None = None,
+    authorize: Authorize | None = None,
+    ae_title: str = "AIODICOM",
+    host: str | None = None,
+    port: int = 11112,
+    maximum_length: int = MAXIMUM_LENGTH,
+    limits: Limits | None = None,
+    timeouts: Timeouts | None = None,
+    grace: float = 5,
+) -> Server:
+    """Make a DICOM acceptor, to be entered with ``async with``.
+
+    It runs in the event loop that enters it, and installs neither signal handlers nor logging.
+
+    Parameters
+    ----------
+    store : callable, optional
+        Stores objects; see `StoreRequest`. Without it no storage SOP class is accepted. A
+        handler that is an asynchronous context manager as well is entered with the server.
+    echo : callable, optional
+        Answers C-ECHO; without it C-ECHO is answered with success.
+    authorize : callable, optional
+        Awaited before an association is accepted; raises `AssociationRejected`.
+    ae_title : str
+        The server's own AE title.
+    host : str, optional
+        A name or address to listen on; by default all interfaces, IPv4 and IPv6.
+    port : int
+        A TCP port; 0 for any that is free (see `Server.port`).
+    maximum_length : int
+        The longest P-DATA-TF, in bytes, that peers may send; 0 for any (PS3.8 D.1).
+    limits, timeouts : Limits, Timeouts, optional
+        What peers may cost, and how long they are waited for.
+    grace : float
+        Seconds that running stores have when the server stops.
+
+    Raises
+    ------
+    ValueError
+        Where a value is out of its range.
+    """
+    if not 0 <= port <= 65535:
+        raise ValueError(f"{port} is no TCP port: 0 to 65535")
+    if not 0 <= maximum_length < 1 << 32 or 0 < maximum_length < 1024:
+        raise ValueError(f"a maximum length of {maximum_length}: 0 (any), or 1024 and more")
+
+    def supports(abstract_syntax: str) -> bool:
+        return abstract_syntax == VERIFICATION or (
+            store is not None and is_storage(abstract_syntax)
+        )
+
+    policy = Policy(supports, maximum_length=maximum_length)
+    return Server(
+        Service(policy, store, echo, authorize),
+        ae_title=ae_title,
+        host=host,
+        port=port,
+        limits=limits or Limits(),
+        timeouts=timeouts or Timeouts(),
+        grace=grace,
+    )
+
+
+def run(
+    *,
+    store: StoreHandler | None = None,
+    echo: EchoHandler | None = None,
+    authorize: Authorize | None = None,
+    ae_title: str = "AIODICOM",
+    host: str | None = None,
+    port: int = 11112,
+    maximum_length: int = MAXIMUM_LENGTH,
+    limits: Limits | None = None,
+    timeouts: Timeouts | None = None,
+    grace: float = 5,
+) -> None:
+    """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
+
+    For a program that is a DICOM receiver and nothing else. The parameters are those of `serve`.
+
+    Raises
+    ------
+    OSError
+        Where the port cannot be listened on, or a handler cannot be set up.
+    """
+    server = serve(
+        store=store,
+        echo=echo,
+        authorize=authorize,
+        ae_title=ae_title,
+        host=host,
+        port=port,
+        maximum_length=maximum_length,
+        limits=limits,
+        timeouts=timeouts,
+        grace=grace,
+    )
+    uvloop_is_there = importlib.util.find_spec("uvloop") is not None
+    anyio.run(_serve_until_signal, server, backend_options={"use_uvloop": uvloop_is_there})
+
+
+async def _serve_until_signal(server: Server) -> None:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with server:
+            async for number in signals:
+                logger.info("Stopping: %s", signal.Signals(number).name)
+                return
+
+
+async def _listen(host: str | None, port: int) -> list[socket.socket]:
+    """Open the listening sockets; of port 0 all get the same one."""
+    if not host:
+        return [_listen_everywhere(port)]
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, address) for family, *_, address in found))
+    for attempt in range(10):
+        try:
+            return _listen_on(addresses, port)
+        except OSError as error:
+            # The port that was free for the first address may be taken for the second.
+            if port or error.errno != errno.EADDRINUSE or attempt == 9:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _listen_everywhere(port: int) -> socket.socket:
+    """Listen on all interfaces with one socket, for IPv6 as well where there is any."""
+    if socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+    return socket.create_server(("", port), backlog=BACKLOG)
+
+
+def _listen_on(addresses: Sequence[tuple[int, tuple[Any, ...]]], port: int) -> list[socket.socket]:
+    with contextlib.ExitStack() as opened:
+        sockets: list[socket.socket] = []
+        for family, (address, _, *rest) in addresses:
+            chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
+            listening = socket.create_server(
+                (address, chosen, *rest), family=family, backlog=BACKLOG
+            )
+            sockets.append(opened.enter_context(listening))
+        opened.pop_all()
+    return sockets

@@ -1,0 +1,1 @@
+"""Store handlers that come with the box. They know requests, and nothing of servers."""

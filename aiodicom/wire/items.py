@@ -1,0 +1,476 @@
+"""The items of the association PDUs: bytes <-> values.
+
+PS3.8 9.3.2 and 9.3.3, and the user information items of PS3.7 annex D.3.3. Every item is a
+frozen value that encodes to the bytes it came from; what is not known is kept as
+`UnknownItem`. Text is decoded as Latin-1, byte for byte, padding included: trimming is the
+business of whoever compares (`trim`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from aiodicom.errors import ProtocolError
+
+__all__ = [
+    "AbstractSyntax",
+    "AcceptedContext",
+    "ApplicationContext",
+    "AsynchronousOperationsWindow",
+    "ImplementationClassUID",
+    "ImplementationVersionName",
+    "Item",
+    "MaximumLength",
+    "ProposedContext",
+    "RoleSelection",
+    "SOPClassCommonExtendedNegotiation",
+    "SOPClassExtendedNegotiation",
+    "TransferSyntax",
+    "UnknownItem",
+    "UserIdentity",
+    "UserIdentityResponse",
+    "UserInformation",
+    "decode_items",
+    "encode_items",
+    "trim",
+]
+
+_U16 = struct.Struct(">H")
+_U32 = struct.Struct(">I")
+_HEAD = struct.Struct(">BBH")
+
+
+class Item(Protocol):
+    """What every item can do."""
+
+    TYPE: ClassVar[int]
+
+    def encode(self) -> bytes: ...
+
+
+def trim(text: str) -> str:
+    """Return `text` without the NULs and spaces that real peers pad it with."""
+    return text.strip("\0 ")
+
+
+def _item(item_type: int, value: bytes, second: int = 0) -> bytes:
+    if len(value) > 0xFFFF:
+        raise ValueError(f"item 0x{item_type:02X} is longer than 65535 bytes")
+    return _HEAD.pack(item_type, second, len(value)) + value
+
+
+def _text(value: bytes) -> str:
+    return value.decode("latin-1")
+
+
+def _prefixed(value: bytes) -> bytes:
+    """Return `value` behind its two-byte length."""
+    return _U16.pack(len(value)) + value
+
+
+class _Fields:
+    """Reads an item's fields in order; a field that is not there is the peer's error."""
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+        self._position = 0
+
+    def take(self, count: int) -> bytes:
+        start, self._position = self._position, self._position + count
+        if self._position > len(self._value):
+            raise ProtocolError("an item ends inside one of its fields")
+        return self._value[start : self._position]
+
+    def take_prefixed(self) -> bytes:
+        return self.take(_U16.unpack(self.take(2))[0])
+
+    @property
+    def left(self) -> int:
+        return len(self._value) - self._position
+
+    def end(self) -> None:
+        if self.left:
+            raise ProtocolError("an item is longer than its fields")
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownItem:
+    """An item of a type that this package has no use for, kept as it came."""
+
+    TYPE: ClassVar[int] = -1
+    item_type: int
+    value: bytes
+    second: int = 0
+
+    def encode(self) -> bytes:
+        return _item(self.item_type, self.value, self.second)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationContext:
+    """PS3.8 9.3.2.1."""
+
+    TYPE: ClassVar[int] = 0x10
+    name: str
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, self.name.encode("latin-1"))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> ApplicationContext:
+        return cls(_text(value))
+
+
+@dataclass(frozen=True, slots=True)
+class AbstractSyntax:
+    """PS3.8 9.3.2.2.1."""
+
+    TYPE: ClassVar[int] = 0x30
+    uid: str
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, self.uid.encode("latin-1"))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> AbstractSyntax:
+        return cls(_text(value))
+
+
+@dataclass(frozen=True, slots=True)
+class TransferSyntax:
+    """PS3.8 9.3.2.2.2 and 9.3.3.2.1."""
+
+    TYPE: ClassVar[int] = 0x40
+    uid: str
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, self.uid.encode("latin-1"))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> TransferSyntax:
+        return cls(_text(value))
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedContext:
+    """A presentation context of an A-ASSOCIATE-RQ (PS3.8 9.3.2.2)."""
+
+    TYPE: ClassVar[int] = 0x20
+    context_id: int
+    items: tuple[Item, ...]
+
+    @classmethod
+    def of(cls, context_id: int, abstract: str, *transfer: str) -> ProposedContext:
+        return cls(context_id, (AbstractSyntax(abstract), *map(TransferSyntax, transfer)))
+
+    @property
+    def abstract_syntax(self) -> str:
+        """The abstract syntax' UID, trimmed; empty where none was given."""
+        uids = [trim(item.uid) for item in self.items if isinstance(item, AbstractSyntax)]
+        return uids[0] if uids else ""
+
+    @property
+    def transfer_syntaxes(self) -> tuple[str, ...]:
+        """The transfer syntaxes' UIDs in the requestor's order, trimmed."""
+        return tuple(trim(i.uid) for i in self.items if isinstance(i, TransferSyntax))
+
+    def encode(self) -> bytes:
+        head = bytes((self.context_id, 0, 0, 0))
+        return _item(self.TYPE, head + encode_items(self.items))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> ProposedContext:
+        fields = _Fields(value)
+        head = fields.take(4)
+        return cls(head[0], decode_items(fields.take(fields.left), _CONTEXT_ITEMS))
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedContext:
+    """A presentation context of an A-ASSOCIATE-AC (PS3.8 9.3.3.2).
+
+    `result` is 0 acceptance, 1 user-rejection, 2 no-reason, 3 abstract-syntax-not-supported,
+    4 transfer-syntaxes-not-supported. The transfer syntax means nothing unless it is 0.
+    """
+
+    TYPE: ClassVar[int] = 0x21
+    context_id: int
+    result: int
+    items: tuple[Item, ...]
+
+    @property
+    def transfer_syntax(self) -> str:
+        """The transfer syntax' UID, trimmed; empty where none was given."""
+        uids = [trim(item.uid) for item in self.items if isinstance(item, TransferSyntax)]
+        return uids[0] if uids else ""
+
+    def encode(self) -> bytes:
+        head = bytes((self.context_id, 0, self.result, 0))
+        return _item(self.TYPE, head + encode_items(self.items))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> AcceptedContext:
+        fields = _Fields(value)
+        head = fields.take(4)
+        return cls(head[0], head[2], decode_items(fields.take(fields.left), _CONTEXT_ITEMS))
+
+
+@dataclass(frozen=True, slots=True)
+class UserInformation:
+    """PS3.8 9.3.2.3."""
+
+    TYPE: ClassVar[int] = 0x50
+    items: tuple[Item, ...]
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, encode_items(self.items))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> UserInformation:
+        return cls(decode_items(value, _USER_ITEMS))
+
+
+@dataclass(frozen=True, slots=True)
+class MaximumLength:
+    """PS3.8 D.1: the longest P-DATA-TF that its sender wants to receive; 0 is no limit."""
+
+    TYPE: ClassVar[int] = 0x51
+    value: int
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, _U32.pack(self.value))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> MaximumLength:
+        if len(value) != 4:
+            raise ProtocolError("the Maximum Length item is not 4 bytes long")
+        return cls(_U32.unpack(value)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class ImplementationClassUID:
+    """PS3.7 D.3.3.2.1."""
+
+    TYPE: ClassVar[int] = 0x52
+    uid: str
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, self.uid.encode("latin-1"))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> ImplementationClassUID:
+        return cls(_text(value))
+
+
+@dataclass(frozen=True, slots=True)
+class AsynchronousOperationsWindow:
+    """PS3.7 D.3.3.3: how many operations may be outstanding; 0 is no limit."""
+
+    TYPE: ClassVar[int] = 0x53
+    invoked: int
+    performed: int
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, _U16.pack(self.invoked) + _U16.pack(self.performed))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> AsynchronousOperationsWindow:
+        if len(value) != 4:
+            raise ProtocolError("the Asynchronous Operations Window item is not 4 bytes long")
+        return cls(_U16.unpack(value[:2])[0], _U16.unpack(value[2:])[0])
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSelection:
+    """PS3.7 D.3.3.4."""
+
+    TYPE: ClassVar[int] = 0x54
+    sop_class_uid: str
+    scu_role: int
+    scp_role: int
+
+    def encode(self) -> bytes:
+        uid = _prefixed(self.sop_class_uid.encode("latin-1"))
+        return _item(self.TYPE, uid + bytes((self.scu_role, self.scp_role)))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> RoleSelection:
+        fields = _Fields(value)
+        uid = _text(fields.take_prefixed())
+        scu_role, scp_role = fields.take(2)
+        fields.end()
+        return cls(uid, scu_role, scp_role)
+
+
+@dataclass(frozen=True, slots=True)
+class ImplementationVersionName:
+    """PS3.7 D.3.3.2.3."""
+
+    TYPE: ClassVar[int] = 0x55
+    name: str
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, self.name.encode("latin-1"))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> ImplementationVersionName:
+        return cls(_text(value))
+
+
+@dataclass(frozen=True, slots=True)
+class SOPClassExtendedNegotiation:
+    """PS3.7 D.3.3.5."""
+
+    TYPE: ClassVar[int] = 0x56
+    sop_class_uid: str
+    information: bytes
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, _prefixed(self.sop_class_uid.encode("latin-1")) + self.information)
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> SOPClassExtendedNegotiation:
+        fields = _Fields(value)
+        uid = _text(fields.take_prefixed())
+        return cls(uid, fields.take(fields.left))
+
+
+@dataclass(frozen=True, slots=True)
+class SOPClassCommonExtendedNegotiation:
+    """PS3.7 D.3.3.6. The item's second byte is its version, not reserved."""
+
+    TYPE: ClassVar[int] = 0x57
+    sop_class_uid: str
+    service_class_uid: str
+    related_general_sop_class_uids: tuple[str, ...] = ()
+    version: int = 0
+    reserved: bytes = b""
+
+    def encode(self) -> bytes:
+        related = b"".join(
+            _prefixed(uid.encode("latin-1")) for uid in self.related_general_sop_class_uids
+        )
+        value = (
+            _prefixed(self.sop_class_uid.encode("latin-1"))
+            + _prefixed(self.service_class_uid.encode("latin-1"))
+            + _prefixed(related)
+            + self.reserved
+        )
+        return _item(self.TYPE, value, self.version)
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> SOPClassCommonExtendedNegotiation:
+        fields = _Fields(value)
+        sop_class, service_class = fields.take_prefixed(), fields.take_prefixed()
+        related, uids = _Fields(fields.take_prefixed()), []
+        while related.left:
+            uids.append(_text(related.take_prefixed()))
+        reserved = fields.take(fields.left)
+        return cls(_text(sop_class), _text(service_class), tuple(uids), second, reserved)
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """PS3.7 D.3.3.7.1.
+
+    `identity_type` is 1 username, 2 username and passcode, 3 Kerberos, 4 SAML, 5 JSON Web
+    Token.
+    """
+
+    TYPE: ClassVar[int] = 0x58
+    identity_type: int
+    positive_response_requested: int
+    primary: bytes
+    secondary: bytes = b""
+
+    def __repr__(self) -> str:  # a passcode has no business in a log
+        return f"UserIdentity(identity_type={self.identity_type}, ...)"
+
+    def encode(self) -> bytes:
+        head = bytes((self.identity_type, self.positive_response_requested))
+        return _item(self.TYPE, head + _prefixed(self.primary) + _prefixed(self.secondary))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> UserIdentity:
+        fields = _Fields(value)
+        identity_type, response = fields.take(2)
+        primary, secondary = fields.take_prefixed(), fields.take_prefixed()
+        fields.end()
+        return cls(identity_type, response, primary, secondary)
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdentityResponse:
+    """PS3.7 D.3.3.7.2."""
+
+    TYPE: ClassVar[int] = 0x59
+    response: bytes
+
+    def encode(self) -> bytes:
+        return _item(self.TYPE, _prefixed(self.response))
+
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> UserIdentityResponse:
+        fields = _Fields(value)
+        response = fields.take_prefixed()
+        fields.end()
+        return cls(response)
+
+
+class _Decodable(Item, Protocol):
+    @classmethod
+    def decode(cls, value: bytes, second: int) -> Item: ...
+
+
+def _by_type(*classes: type[_Decodable]) -> dict[int, type[_Decodable]]:
+    return {cls.TYPE: cls for cls in classes}
+
+
+_CONTEXT_ITEMS = _by_type(AbstractSyntax, TransferSyntax)
+_USER_ITEMS = _by_type(
+    MaximumLength,
+    ImplementationClassUID,
+    AsynchronousOperationsWindow,
+    RoleSelection,
+    ImplementationVersionName,
+    SOPClassExtendedNegotiation,
+    SOPClassCommonExtendedNegotiation,
+    UserIdentity,
+    UserIdentityResponse,
+)
+PDU_ITEMS = _by_type(ApplicationContext, ProposedContext, AcceptedContext, UserInformation)
+
+
+def _split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    position, end = 0, len(data)
+    while position < end:
+        if end - position < 4:
+            raise ProtocolError("an item ends inside its header")
+        item_type, second, length = _HEAD.unpack_from(data, position)
+        position += 4 + length
+        if position > end:
+            raise ProtocolError(f"item 0x{item_type:02X} is longer than what holds it")
+        yield item_type, second, data[position - length : position]
+
+
+def decode_items(data: bytes, known: dict[int, type[_Decodable]]) -> tuple[Item, ...]:
+    """Decode the items that stand one behind the other in `data`.
+
+    Raises
+    ------
+    ProtocolError
+        Where an item, or a field of a known item, does not fit its length.
+    """
+    items: list[Item] = []
+    for item_type, second, value in _split(data):
+        cls = known.get(item_type)
+        items.append(cls.decode(value, second) if cls else UnknownItem(item_type, value, second))
+    return tuple(items)
+
+
+def encode_items(items: tuple[Item, ...]) -> bytes:
+    """Encode `items` one behind the other."""
+    return b"".join([item.encode() for item in items])

@@ -1,0 +1,217 @@
+"""What is agreed on when an association is made: pure functions (PS3.8 section 7.1, PS3.7 D.3).
+
+The acceptor's answer to a proposal, and what an accepted proposal means to both sides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from aiodicom.errors import AssociationRejected
+from aiodicom.wire.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from aiodicom.wire.items import (
+    AcceptedContext,
+    ApplicationContext,
+    AsynchronousOperationsWindow,
+    ImplementationClassUID,
+    ImplementationVersionName,
+    Item,
+    MaximumLength,
+    ProposedContext,
+    TransferSyntax,
+    UserInformation,
+)
+from aiodicom.wire.pdu import APPLICATION_CONTEXT_NAME, AssociateAccept, AssociateRequest
+
+__all__ = [
+    "PresentationContext",
+    "Policy",
+    "UNCOMPRESSED",
+    "VERIFICATION",
+    "choose_transfer_syntax",
+    "is_standard",
+    "is_storage",
+    "negotiate",
+]
+
+VERIFICATION = "1.2.840.10008.1.1"
+"""The Verification SOP class (PS3.4 annex A)."""
+
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+
+UNCOMPRESSED = (EXPLICIT_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE)
+"""The uncompressed transfer syntaxes, preferred ones first."""
+
+_ACCEPTED = 0
+_ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
+_TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class PresentationContext:
+    """One presentation context, as both sides agreed on it (PS3.8 9.3.3.2).
+
+    `result` is 0 where it was accepted; a context that was not stays known, because real peers
+    use it all the same and want an answer.
+    """
+
+    context_id: int
+    abstract_syntax: str
+    transfer_syntax: str
+    result: int = _ACCEPTED
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether messages may be sent in this context."""
+        return self.result == _ACCEPTED
+
+
+def is_standard(uid: str) -> bool:
+    """Tell whether a UID is the standard's own."""
+    return uid.startswith("1.2.840.10008.")
+
+
+_STORAGE_ROOT = "1.2.840.10008.5.1.4.1.1."
+
+_NOT_STORAGE = frozenset(  # of those below that root: query and management services
+    _STORAGE_ROOT + tail
+    for tail in "200.4 200.5 200.6 201.1.1 201.2 201.3 201.4 201.5 201.6".split()
+)
+_OTHER_STORAGE = frozenset(  # print, radiotherapy delivery, non-patient objects (PS3.4 B.5, GG)
+    "1.2.840.10008.5.1." + tail
+    for tail in ("1.27 1.29 1.30 4.34.1 4.34.7 4.34.10 4.38.1 4.39.1 4.43.1 4.44.1 4.45.1".split())
+)
+
+
+def is_storage(uid: str) -> bool:
+    """Tell whether an abstract syntax is a storage SOP class, as far as anyone can.
+
+    A class of the standard's is where the standard keeps its storage classes, those included
+    that are newer than this program. A private one is taken for one: what else it may be asked
+    to do is refused message by message.
+    """
+    if uid.startswith(_STORAGE_ROOT):
+        return uid not in _NOT_STORAGE
+    return uid in _OTHER_STORAGE if is_standard(uid) else bool(uid)
+
+
+def choose_transfer_syntax(proposed: Sequence[str]) -> str:
+    """Choose as a receiver that stores what comes, whatever its encoding.
+
+    A requestor's first choice is taken where it is compressed: it has the object like that. Else
+    the preferred one of the uncompressed. A private transfer syntax is the last resort.
+
+    Parameters
+    ----------
+    proposed : sequence of str
+        The transfer syntaxes of one proposed context, in the requestor's order.
+
+    Returns
+    -------
+    str
+        The chosen one, or an empty string where nothing was proposed.
+    """
+    standard = [uid for uid in proposed if is_standard(uid)]
+    if standard and standard[0] not in UNCOMPRESSED:
+        return standard[0]
+    for uid in UNCOMPRESSED:
+        if uid in proposed:
+            return uid
+    return next((uid for uid in proposed if uid), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What an acceptor agrees to.
+
+    Parameters
+    ----------
+    supports : callable
+        Tells of an abstract syntax whether it is served.
+    choose : callable
+        Chooses one of the proposed transfer syntaxes, or none: an empty string.
+    maximum_length : int
+        The longest P-DATA-TF, in bytes, to be received; 0: any.
+    window : int
+        How many operations may be outstanding (PS3.7 D.3.3.3). Answered only if asked for.
+    """
+
+    supports: Callable[[str], bool]
+    choose: Callable[[Sequence[str]], str] = choose_transfer_syntax
+    maximum_length: int = 1 << 17
+    window: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The acceptor's answer, and what it means."""
+
+    accept: AssociateAccept
+    contexts: dict[int, PresentationContext] = field(default_factory=dict)
+    window: int = 1
+
+
+def negotiate(request: AssociateRequest, policy: Policy) -> Agreement:
+    """Answer a proposal.
+
+    Raises
+    ------
+    AssociationRejected
+        Where the application context is not DICOM's: (1, 1, 2), PS3.8 table 9-21.
+    """
+    name = request.application_context_name
+    if name != APPLICATION_CONTEXT_NAME:
+        raise AssociationRejected(f"application context {name!r} is not supported", 1, 1, 2)
+    contexts = {c.context_id: _answer(c, policy) for c in request.presentation_contexts}
+    window = request.user_item(AsynchronousOperationsWindow)
+    performed = 1 if window is None else _narrower(window.invoked, policy.window)
+    accept = AssociateAccept(
+        request.called_ae_title_field,
+        request.calling_ae_title_field,
+        (
+            ApplicationContext(APPLICATION_CONTEXT_NAME),
+            *(_encode_answer(context) for context in contexts.values()),
+            UserInformation(_user_items(policy, performed if window else None)),
+        ),
+        reserved=request.reserved,
+    )
+    return Agreement(accept, contexts, performed)
+
+
+def _answer(proposed: ProposedContext, policy: Policy) -> PresentationContext:
+    abstract, result = proposed.abstract_syntax, _ACCEPTED
+    chosen = ""
+    if not abstract or not policy.supports(abstract):
+        result = _ABSTRACT_SYNTAX_NOT_SUPPORTED
+    else:
+        chosen = policy.choose(proposed.transfer_syntaxes)
+        if not chosen:
+            result = _TRANSFER_SYNTAXES_NOT_SUPPORTED
+    if result:  # one is sent all the same, and not significant (PS3.8 9.3.3.2)
+        chosen = next(iter(proposed.transfer_syntaxes), IMPLICIT_LITTLE)
+    return PresentationContext(proposed.context_id, abstract, chosen, result)
+
+
+def _encode_answer(context: PresentationContext) -> Item:
+    items = (TransferSyntax(context.transfer_syntax),)
+    return AcceptedContext(context.context_id, context.result, items)
+
+
+def _narrower(asked: int, offered: int) -> int:
+    """Return the smaller of two windows, of which 0 is no limit."""
+    return min(asked, offered) if asked and offered else asked or offered
+
+
+def _user_items(policy: Policy, performed: int | None) -> tuple[Item, ...]:
+    items: list[Item] = [
+        MaximumLength(policy.maximum_length),
+        ImplementationClassUID(IMPLEMENTATION_CLASS_UID),
+    ]
+    if performed is not None:
+        # We invoke nothing; 1 is the default that stands without an answer (PS3.7 D.3.3.3).
+        items.append(AsynchronousOperationsWindow(performed, 1))
+    items.append(ImplementationVersionName(IMPLEMENTATION_VERSION_NAME))
+    return tuple(items)

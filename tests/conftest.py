@@ -1,0 +1,49 @@
+"""Every asynchronous test runs on asyncio and on uvloop, and may not block either."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
+
+DCMTK = ("storescu", "dcmsend", "echoscu", "storescp")
+
+BLOCKING = ("open", "writev", "pwritev", "rename", "replace", "link", "unlink", "fsync",
+            "fdatasync", "ftruncate", "mkdir", "rmdir", "statvfs", "stat", "lstat")  # fmt: skip
+"""Calls that blockbuster may not know; those that it does it guards itself."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(("asyncio", {"use_uvloop": False, "debug": True}), id="asyncio"),
+        pytest.param(("asyncio", {"use_uvloop": True}), id="uvloop"),
+    ]
+)
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[BlockBuster]:
+    """Make any blocking call of ours in the event loop's thread an error."""
+    with blockbuster_ctx("aiodicom") as blockbuster:
+        for name in BLOCKING:
+            key = f"os.{name}"
+            if key not in blockbuster.functions:
+                function = BlockBusterFunction(os, name, scanned_modules=["aiodicom"])
+                blockbuster.functions[key] = function
+                function.activate()
+        yield blockbuster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    missing = [name for name in DCMTK if shutil.which(name) is None]
+    if missing and not os.environ.get("CI"):
+        skip = pytest.mark.skip(reason=f"DCMTK is missing: {', '.join(missing)}")
+        for item in items:
+            if "dcmtk" in item.keywords:
+                item.add_marker(skip)
