@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from aiodicom.wire.identity import __version__
+
 __all__ = ["COMMANDS", "aiodicom"]
 
 COMMANDS = {
@@ -21,6 +23,9 @@ def aiodicom(arguments: Sequence[str] | None = None) -> int:
         print("usage: python -m aiodicom COMMAND [options] ...\n")
         for name, summary in COMMANDS.items():
             print(f"  {name:<10} {summary}")
+        return 0
+    if arguments[0] == "--version":
+        print(f"aiodicom {__version__}")
         return 0
     name, *rest = arguments
     if name not in COMMANDS:

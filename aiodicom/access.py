@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aiodicom.wire.buffers import SLAB_SIZE
 from aiodicom.wire.pdu import ae_title_field
 
 __all__ = ["Limits", "Timeouts", "check_ae_title"]
+
+_LEAST = {
+    "associations": 1,
+    "connections": 1,
+    "buffered_bytes": 2 * SLAB_SIZE,
+    "association_bytes": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +33,22 @@ class Limits:
     association_bytes : int
         Bytes of memory that the datasets of one association may occupy; above it that
         association is not read from.
+
+    Raises
+    ------
+    ValueError
+        Where a limit would let nobody in.
     """
 
     associations: int = 10_000
     connections: int = 12_000
     buffered_bytes: int = 256 << 20
     association_bytes: int = 4 << 20
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must be {least} or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +65,25 @@ class Timeouts:
         Without a byte, and for the peer to take ours.
     closing : float
         For the peer to close the connection after release, rejection or abort.
+
+    Raises
+    ------
+    ValueError
+        Where a time is not more than 0.
     """
 
     association: float | None = 30
     dimse: float | None = None
     network: float | None = 60
     closing: float = 5
+
+    def __post_init__(self) -> None:
+        for name in ("association", "dimse", "network", "closing"):
+            seconds = getattr(self, name)
+            if seconds is None and name != "closing":
+                continue
+            if seconds is None or not seconds > 0:
+                raise ValueError(f"{name} is {seconds}: it must be more than 0 s")
 
     @property
     def message(self) -> float | None:

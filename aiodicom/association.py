@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from aiodicom.dataset import DatasetStream
 from aiodicom.describe import accept_lines, escape, message_lines, request_lines
@@ -30,7 +31,7 @@ from aiodicom.requests import (
     StoreHandler,
     StoreRequest,
 )
-from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, response_to
+from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response
 from aiodicom.wire.negotiation import (
     VERIFICATION,
     Policy,
@@ -43,6 +44,17 @@ from aiodicom.wire.upper_layer import Fragment, Incoming, Message, UpperLayer
 __all__ = ["Association", "Link", "Service"]
 
 logger = logging.getLogger("aiodicom.association")
+
+_RequestT = TypeVar("_RequestT")
+
+# As plain numbers: to name an enumeration's member costs as much as a call, for every message.
+_C_STORE = CommandField.C_STORE.value
+_C_ECHO = CommandField.C_ECHO.value
+_C_CANCEL = CommandField.C_CANCEL.value
+_AFFECTED_CLASS = Tag.AFFECTED_SOP_CLASS_UID.value
+_REQUESTED_CLASS = Tag.REQUESTED_SOP_CLASS_UID.value
+_AFFECTED_INSTANCE = Tag.AFFECTED_SOP_INSTANCE_UID.value
+_MESSAGE_ID = Tag.MESSAGE_ID.value
 
 CROWDED = 32
 """Messages that may wait for their turn before the association stops reading."""
@@ -94,6 +106,9 @@ class _Answer:
     offending: tuple[int, ...] = ()
 
 
+_FAILED = _Answer(Status.UNABLE_TO_PROCESS, "the handler failed")
+
+
 @dataclass(slots=True)
 class _Arrival:
     message: Message
@@ -125,6 +140,7 @@ class Association:
         self._link = link
         self._service = service
         self._contexts: dict[int, PresentationContext] = {}
+        self._checked: set[tuple[int, int, bytes | None]] = set()
         self._inbox: deque[_Arrival | ReleaseRequest] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._end: AssociationClosed | None = None
@@ -135,11 +151,7 @@ class Association:
     def feed(self, event: Incoming) -> None:
         """Take an event of the upper layer."""
         if isinstance(event, Fragment):
-            if self.receiving is None:  # cannot be: the upper layer has checked it
-                raise RuntimeError("a fragment without a message")
-            self.receiving.feed(event.block, event.is_last)
-            if event.is_last:
-                self.receiving = None
+            self._feed_dataset(event)
             return
         if isinstance(event, Message):
             dataset = None
@@ -156,6 +168,15 @@ class Association:
                 self.receiving = None
             self._inbox.append(event)
         self._wake()
+
+    def _feed_dataset(self, fragment: Fragment) -> None:
+        if self.receiving is None:  # cannot be: the upper layer has checked it
+            raise RuntimeError("a fragment without a message")
+        self.receiving.feed(fragment.block, fragment.is_last)
+        if fragment.is_last:
+            self.receiving = None
+            if self._stopping:
+                self._wake()
 
     def lost(self, error: AssociationClosed) -> None:
         """Hear that the association has ended without release."""
@@ -174,6 +195,7 @@ class Association:
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
+            self.is_waiting = False  # from now on the peer waits for us
 
     # The conversation --------------------------------------------------------------------------
 
@@ -191,6 +213,7 @@ class Association:
             logger.warning("Association Lost: %s", error)
         finally:
             self._drop_the_rest()
+            self._upper.abort()  # whatever has ended the conversation, none goes on without one
             self._link.flush()
 
     async def _negotiated(self) -> bool:
@@ -228,17 +251,25 @@ class Association:
             await authorize(self.info)
         except AssociationRejected:
             raise
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            if _cancels_us(error):
+                raise
             logger.exception("The authorize hook failed")
             raise AssociationRejected("the authorize hook failed", 2, 1, 1) from None
 
     async def _serve_messages(self) -> None:
         while (arrival := await self._next()) is not None:
             if isinstance(arrival, ReleaseRequest):
+                if self._end is not None:  # the peer has not waited for the answer
+                    raise self._end
                 logger.info("Association Released")
                 self._upper.respond_to_release()
                 return
-            await self._serve(arrival.message, arrival.dataset)
+            try:
+                await self._serve(arrival.message, arrival.dataset)
+            finally:
+                if arrival.dataset is not None and not arrival.dataset.consumed:
+                    arrival.dataset.discard()
             await self._link.drain()
         logger.info("Association Aborted: the server stops")
         self._upper.abort()
@@ -276,38 +307,55 @@ class Association:
         command = message.command
         if logger.isEnabledFor(logging.INFO):
             _log_arrival(command)
-        _debug(message_lines, message.context_id, command, "INCOMING")
+            _debug(message_lines, message.context_id, command, "INCOMING")
         context = self._contexts.get(message.context_id)
         if context is None:
             raise ProtocolError(f"a message in context {message.context_id}, never proposed")
-        if command.is_response or command.field == CommandField.C_CANCEL:
+        if command.is_response or command.field == _C_CANCEL:
             logger.debug("Nothing to do for a %s", command.name)
-            if dataset is not None:
-                dataset.discard()
             return
-        if command.number(Tag.MESSAGE_ID) is None:
+        if command.number(_MESSAGE_ID) is None:
             raise ProtocolError("a request without a Message ID")
         try:
-            _check(context, command, dataset)
+            self._check(context, command, dataset)
             answer = await self._handle(context, command, dataset)
         except Refused as refusal:
             answer = _Answer(refusal.status, refusal.comment, refusal.offending)
-        if dataset is not None and not dataset.consumed:
-            dataset.discard()
+        except AssociationClosed as error:
+            if self._end is not None:
+                raise
+            logger.error("The handler failed: %s", error)  # the peer's release, or the other side
+            answer = _FAILED
         self._respond(message, answer)
+
+    def _check(
+        self, context: PresentationContext, command: CommandSet, dataset: DatasetStream | None
+    ) -> None:
+        """Check what differs from one request to the next; the rest once for each kind."""
+        kind = context.context_id, command.field, command.elements.get(_AFFECTED_CLASS)
+        if kind not in self._checked:
+            _check_kind(context, command)
+            if len(self._checked) < CROWDED:
+                self._checked.add(kind)
+        if command.field == _C_STORE:
+            if not command.elements.get(_AFFECTED_INSTANCE, b"").strip(b"\0 "):
+                comment = "no Affected SOP Instance UID"
+                raise Refused(Status.INVALID_SOP_INSTANCE, comment, (_AFFECTED_INSTANCE,))
+            if dataset is None:
+                raise Refused(Status.CANNOT_UNDERSTAND, "Not a dataset: there is none")
 
     async def _handle(
         self, context: PresentationContext, command: CommandSet, dataset: DatasetStream | None
     ) -> _Answer:
-        if command.field == CommandField.C_ECHO:
+        if command.field == _C_ECHO:
             if self._service.echo is None:
                 return _Answer(Status.SUCCESS)
             echo = EchoRequest(self.info, context, command)
-            return await self._answer_of(self._service.echo(echo))
+            return await _answer_of(self._service.echo, echo)
         assert dataset is not None
         assert self._service.store is not None
         request = StoreRequest(self.info, context, command, dataset)
-        answer = await self._answer_of(self._service.store(request))
+        answer = await _answer_of(self._service.store, request)
         if Status.is_success(answer.status):
             if not dataset.consumed:
                 logger.error("The store handler returned success without reading the dataset")
@@ -315,66 +363,69 @@ class Association:
             await dataset.wait_complete()
         return answer
 
-    async def _answer_of(self, handling: Awaitable[int]) -> _Answer:
-        """Wait for a handler and make an answer of whatever it does."""
-        try:
-            status = await handling
-        except Refused as refusal:
-            logger.warning("Refused: %s", escape(str(refusal)))
-            return _Answer(refusal.status, refusal.comment, refusal.offending)
-        except OSError as error:  # TimeoutError is one
-            logger.error("The handler failed: %s", error)
-            return _Answer(Status.OUT_OF_RESOURCES, error.strerror or type(error).__name__)
-        except Exception as error:
-            if isinstance(error, AssociationClosed) and self._end is not None:
-                raise
-            logger.exception("The handler failed")
-            return _Answer(Status.UNABLE_TO_PROCESS, "the handler failed")
-        if not isinstance(status, int) or not 0 <= status <= 0xFFFF:
-            logger.error("The handler returned %r, which is no status", status)
-            return _Answer(Status.UNABLE_TO_PROCESS, "the handler failed")
-        return _Answer(status)
-
     def _respond(self, message: Message, answer: _Answer) -> None:
         if not self._upper.can_send:
             return
-        response = response_to(message.command, answer.status, answer.comment, answer.offending)
-        _debug(message_lines, message.context_id, response, "OUTGOING")
-        self._upper.send(message.context_id, response.encode())
+        response = encode_response(message.command, answer.status, answer.comment, answer.offending)
+        if logger.isEnabledFor(logging.DEBUG):
+            _debug(message_lines, message.context_id, CommandSet.decode(response), "OUTGOING")
+        self._upper.send(message.context_id, response)
         self._link.flush()
 
 
-def _check(
-    context: PresentationContext, command: CommandSet, dataset: DatasetStream | None
-) -> None:
-    """Refuse what cannot be handed to a handler (PS3.7 9.1.1.1.9 and annex C)."""
+async def _answer_of(handler: Callable[[_RequestT], Awaitable[int]], request: _RequestT) -> _Answer:
+    """Call a handler and make an answer of whatever it does."""
+    try:
+        status = await handler(request)
+    except AssociationClosed:
+        raise
+    except Refused as refusal:
+        logger.warning("Refused: %s", escape(str(refusal)))
+        return _Answer(refusal.status, refusal.comment, refusal.offending)
+    except OSError as error:  # TimeoutError is one
+        logger.error("The handler failed: %s", error)
+        # Not error.strerror: whoever raised it may have put a path into it.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else type(error).__name__
+        return _Answer(Status.OUT_OF_RESOURCES, reason)
+    except (Exception, asyncio.CancelledError) as error:
+        if _cancels_us(error):
+            raise
+        logger.exception("The handler failed")
+        return _FAILED
+    if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= 0xFFFF:
+        logger.error("The handler returned %r, which is no status", status)
+        return _FAILED
+    return _Answer(int(status))
+
+
+def _cancels_us(error: BaseException) -> bool:
+    """Tell whether our task is cancelled, and not something that a handler waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+
+
+def _check_kind(context: PresentationContext, command: CommandSet) -> None:
+    """Refuse what no handler is for (PS3.7 9.1.1.1.9 and annex C)."""
     if not context.is_accepted:
         raise Refused(Status.SOP_CLASS_NOT_SUPPORTED, "presentation context not accepted")
-    for tag in (Tag.AFFECTED_SOP_CLASS_UID, Tag.REQUESTED_SOP_CLASS_UID):
+    for tag in (_AFFECTED_CLASS, _REQUESTED_CLASS):
         if command.uid(tag) not in ("", context.abstract_syntax):
             comment = "SOP class is not the presentation context's"
             raise Refused(Status.SOP_CLASS_NOT_SUPPORTED, comment, (tag,))
-    if context.abstract_syntax == VERIFICATION:
-        if command.field != CommandField.C_ECHO:
-            raise Refused(Status.UNRECOGNIZED_OPERATION)
-        return
-    if command.field != CommandField.C_STORE:
+    is_verification = context.abstract_syntax == VERIFICATION
+    if command.field != (_C_ECHO if is_verification else _C_STORE):
         raise Refused(Status.UNRECOGNIZED_OPERATION)
-    if not command.uid(Tag.AFFECTED_SOP_INSTANCE_UID):
-        tag = Tag.AFFECTED_SOP_INSTANCE_UID
-        raise Refused(Status.INVALID_SOP_INSTANCE, "no Affected SOP Instance UID", (tag,))
-    if not command.uid(Tag.AFFECTED_SOP_CLASS_UID):
-        tag = Tag.AFFECTED_SOP_CLASS_UID
-        raise Refused(Status.MISTYPED_ARGUMENT, "no Affected SOP Class UID", (tag,))
-    if dataset is None:
-        raise Refused(Status.CANNOT_UNDERSTAND, "Not a dataset: there is none")
+    if not is_verification and not command.uid(_AFFECTED_CLASS):
+        comment = "no Affected SOP Class UID"
+        raise Refused(Status.MISTYPED_ARGUMENT, comment, (_AFFECTED_CLASS,))
 
 
 def _log_arrival(command: CommandSet) -> None:
-    if command.field == CommandField.C_STORE:
+    if command.field == _C_STORE:
         logger.info("Received Store Request")
-    elif command.field == CommandField.C_ECHO:
-        logger.info("Received Echo Request (MsgID %s)", command.number(Tag.MESSAGE_ID))
+    elif command.field == _C_ECHO:
+        logger.info("Received Echo Request (MsgID %s)", command.number(_MESSAGE_ID))
     else:
         logger.info("Received %s", command.name)
 

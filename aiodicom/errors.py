@@ -76,11 +76,19 @@ class AssociationRejected(DicomError):
         1 service-user, 2 service-provider (ACSE), 3 service-provider (presentation).
     reason : int
         See PS3.8 table 9-21. (1, 1, 1) gives no reason.
+
+    Raises
+    ------
+    ValueError
+        Where one of the three is no byte.
     """
 
     def __init__(
         self, message: str = "rejected", result: int = 1, source: int = 1, reason: int = 1
     ) -> None:
+        for number in (result, source, reason):
+            if not 0 <= number <= 255:
+                raise ValueError(f"{number} does not fit an A-ASSOCIATE-RJ: 0 to 255")
         super().__init__(message)
         self.result = result
         self.source = source
@@ -99,9 +107,16 @@ class Refused(DicomError):
         the peer: no path, no patient data.
     offending : tuple of int
         Tags for the response's Offending Element (0000,0901).
+
+    Raises
+    ------
+    ValueError
+        Where `status` is not one: 0 to 0xFFFF.
     """
 
     def __init__(self, status: int, comment: str = "", offending: tuple[int, ...] = ()) -> None:
+        if not 0 <= status <= 0xFFFF:
+            raise ValueError(f"{status} is no status: 0 to 0xFFFF")
         super().__init__(f"0x{status:04X} {comment}".rstrip())
         self.status = int(status)
         self.comment = comment

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from aiodicom.access import Limits, Timeouts
 from aiodicom.association import Association, Service
@@ -26,15 +25,15 @@ WRITE_HIGH_WATER = 4096
 """Bytes that wait to be sent before the conversation waits: a few dozen responses."""
 
 
-class _Waiting(enum.Enum):
-    """What a deadline is for."""
+# What a deadline is for, in words. Not an enumeration: these are compared for every read.
+_NOTHING: Final = "nothing"
+_REQUEST: Final = "an A-ASSOCIATE-RQ"
+_PEER: Final = "anything"
+_FRAGMENT: Final = "the rest of a message"
+_WRITING: Final = "our bytes to be taken"
+_CLOSE: Final = "the connection to be closed"
 
-    NOTHING = "nothing"
-    REQUEST = "an A-ASSOCIATE-RQ"
-    PEER = "anything"
-    FRAGMENT = "the rest of a message"
-    WRITING = "our bytes to be taken"
-    CLOSE = "the connection to be closed"
+_AWAITING_CLOSE: Final = State.STA13
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,15 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._drained: asyncio.Future[None] | None = None
         self._writing_paused = False
         # Deadlines: one timer, moved lazily, so that being busy costs nothing.
-        self._waiting = _Waiting.NOTHING
+        self._waiting: str = _NOTHING
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+
+    @property
+    def is_conversing(self) -> bool:
+        """Whether there is an association: an ended one may wait for its peer to close."""
+        return self.task is not None and not self.task.done()
 
     # asyncio.BufferedProtocol ------------------------------------------------------------------
 
@@ -94,7 +98,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             self._peer = (str(peer[0]).removeprefix("::ffff:"), int(peer[1]))
         self._upper.connected()
         self._around.on_made(self)
-        self._wait(_Waiting.REQUEST, self._around.timeouts.association)
+        self._wait(_REQUEST, self._around.timeouts.association)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._upper.get_buffer()
@@ -110,14 +114,14 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         if self._account.paused:
             self.squeeze()
         self._watch()
-        if self._upper.closing:
-            self.flush()
+        if self._upper.closing or self.association is None:
+            self.flush()  # what the upper layer has answered by itself
 
     def eof_received(self) -> bool:
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._wait(_Waiting.NOTHING, None)
+        self._wait(_NOTHING, None)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -132,12 +136,12 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
-        self._wait(_Waiting.WRITING, self._around.timeouts.network)
+        self._wait(_WRITING, self._around.timeouts.network)
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        if self._waiting is _Waiting.WRITING:
-            self._wait(_Waiting.NOTHING, None)
+        if self._waiting is _WRITING:
+            self._wait(_NOTHING, None)
             self._watch()
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -191,7 +195,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             self.association.receiving.hurry()
 
     def _set_reading(self) -> None:
-        is_closing = self._waiting is _Waiting.CLOSE  # then all is dropped, and EOF is wanted
+        is_closing = self._waiting is _CLOSE  # then all is dropped, and EOF is wanted
         should_pause = (self._account.paused or self._is_crowded) and not is_closing
         if should_pause == self._reading_paused or self._transport is None:
             return
@@ -206,6 +210,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
     def crowded(self, is_crowded: bool) -> None:
         self._is_crowded = is_crowded
         self._set_reading()
+        self._watch()
 
     def idle(self) -> None:
         self._watch()
@@ -217,15 +222,15 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         data = self._upper.data_to_send()
         if data:
             transport.write(data)
-        if self._waiting is _Waiting.CLOSE:
+        if self._waiting is _CLOSE:
             return
         if self._upper.closing:
-            self._wait(_Waiting.CLOSE, self._around.timeouts.closing)
+            self._wait(_CLOSE, self._around.timeouts.closing)
             transport.close()
-        elif self._upper.state is State.STA13:
+        elif self._upper.state is _AWAITING_CLOSE:
             # Closing now, with bytes unread, would reset the connection and could destroy our
             # last PDU on its way: the peer closes (PS3.8 9.2.1, Sta13).
-            self._wait(_Waiting.CLOSE, self._around.timeouts.closing)
+            self._wait(_CLOSE, self._around.timeouts.closing)
             self._set_reading()
 
     async def drain(self) -> None:
@@ -241,23 +246,23 @@ class AcceptorConnection(asyncio.BufferedProtocol):
     def _watch(self) -> None:
         """Set the deadline that fits what we wait for now."""
         waiting = self._waiting
-        if waiting is _Waiting.CLOSE or waiting is _Waiting.WRITING:
+        if waiting is _CLOSE or waiting is _WRITING:
             return
         association = self.association
         if association is None:
             return  # the deadline for the request is absolute
         if self._reading_paused:
-            self._waiting = _Waiting.NOTHING
+            self._waiting = _NOTHING
         elif association.receiving is not None:
-            self._wait(_Waiting.FRAGMENT, self._around.timeouts.message)
+            self._wait(_FRAGMENT, self._around.timeouts.message)
         elif association.is_waiting:
-            self._wait(_Waiting.PEER, self._around.timeouts.network)
+            self._wait(_PEER, self._around.timeouts.network)
         else:
-            self._waiting = _Waiting.NOTHING
+            self._waiting = _NOTHING
 
-    def _wait(self, waiting: _Waiting, seconds: float | None) -> None:
+    def _wait(self, waiting: str, seconds: float | None) -> None:
         if seconds is None:
-            self._waiting = _Waiting.NOTHING if waiting is not _Waiting.CLOSE else waiting
+            self._waiting = _NOTHING if waiting is not _CLOSE else waiting
             return
         self._waiting = waiting
         due = self._due = self._loop.time() + seconds
@@ -272,7 +277,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     def _on_timer(self) -> None:
         self._timer = None
-        if self._waiting is _Waiting.NOTHING:
+        if self._waiting is _NOTHING:
             return
         if self._loop.time() < self._due:
             self._start_timer(self._due)
@@ -283,18 +288,18 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         waiting, transport = self._waiting, self._transport
         if transport is None:
             return
-        self._waiting = _Waiting.NOTHING
-        if waiting is _Waiting.CLOSE:
+        self._waiting = _NOTHING
+        if waiting is _CLOSE:
             transport.abort()
             return
-        error = AssociationLost(f"waited too long for {waiting.value}")
+        error = AssociationLost(f"waited too long for {waiting}")
         if self.association is None:
             logger.info("No association from %s: %s", self._peer[0], error)
             self._upper.artim_expired()
         else:
             self.association.lost(error)
             self._upper.abort(2, AbortReason.NOT_SPECIFIED)
-        if waiting is _Waiting.WRITING:
+        if waiting is _WRITING:
             transport.abort()
         else:
             self.flush()

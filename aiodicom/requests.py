@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiodicom.dataset import DatasetStream
 from aiodicom.wire.dimse import CommandSet, Tag
 from aiodicom.wire.items import UserIdentity
 from aiodicom.wire.negotiation import PresentationContext
-from aiodicom.wire.part10 import FileMeta
+from aiodicom.wire.part10 import encode_file_meta
 from aiodicom.wire.pdu import AssociateRequest
 
 __all__ = [
@@ -37,6 +36,13 @@ class AssociationInfo:
         The peer's TCP port.
     number : int
         Counts the connections of a server, for its log.
+
+    Attributes
+    ----------
+    calling_ae_title : str
+        Who calls, without padding. The peer says so; nothing has proved it.
+    called_ae_title : str
+        Who is called, without padding.
     """
 
     request: AssociateRequest
@@ -44,20 +50,21 @@ class AssociationInfo:
     port: int = 0
     number: int = 0
 
-    @property
-    def calling_ae_title(self) -> str:
-        """Who calls, without padding. The peer says so; nothing has proved it."""
-        return self.request.calling_ae_title
+    calling_ae_title: str = field(init=False)
+    called_ae_title: str = field(init=False)
 
-    @property
-    def called_ae_title(self) -> str:
-        """Who is called, without padding."""
-        return self.request.called_ae_title
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "calling_ae_title", self.request.calling_ae_title)
+        object.__setattr__(self, "called_ae_title", self.request.called_ae_title)
 
     @property
     def user_identity(self) -> UserIdentity | None:
         """The user identity that was offered (PS3.7 D.3.3.7), unverified."""
         return self.request.user_item(UserIdentity)
+
+
+_SOP_CLASS_UID = Tag.AFFECTED_SOP_CLASS_UID.value
+_SOP_INSTANCE_UID = Tag.AFFECTED_SOP_INSTANCE_UID.value
 
 
 class _Request:
@@ -101,6 +108,9 @@ class StoreRequest(_Request):
         The presentation context it came in.
     command : CommandSet
         The command set.
+    sop_class_uid, sop_instance_uid : str
+        Affected SOP Class UID (0000,0002) and Affected SOP Instance UID (0000,1000), without
+        padding.
     dataset : DatasetStream
         The encoded dataset. Read it to its end, or call its `discard`, before returning success.
     """
@@ -114,16 +124,8 @@ class StoreRequest(_Request):
     ) -> None:
         super().__init__(association, context, command)
         self.dataset = dataset
-
-    @functools.cached_property
-    def sop_class_uid(self) -> str:
-        """Affected SOP Class UID (0000,0002), without padding."""
-        return self.command.uid(Tag.AFFECTED_SOP_CLASS_UID)
-
-    @functools.cached_property
-    def sop_instance_uid(self) -> str:
-        """Affected SOP Instance UID (0000,1000), without padding."""
-        return self.command.uid(Tag.AFFECTED_SOP_INSTANCE_UID)
+        self.sop_class_uid = command.uid(_SOP_CLASS_UID)
+        self.sop_instance_uid = command.uid(_SOP_INSTANCE_UID)
 
     @property
     def transfer_syntax_uid(self) -> str:
@@ -151,12 +153,12 @@ class StoreRequest(_Request):
         Preamble, prefix and File Meta Information: the classes and UIDs are the command's, the
         transfer syntax is the context's. Followed by the bytes of `dataset` it is a DICOM file.
         """
-        return FileMeta(
+        return encode_file_meta(
             self.sop_class_uid,
             self.sop_instance_uid,
             self.transfer_syntax_uid,
             self.association.calling_ae_title,
-        ).encode()
+        )
 
 
 StoreHandler = Callable[[StoreRequest], Awaitable[int]]

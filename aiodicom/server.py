@@ -19,6 +19,7 @@ import anyio
 
 from aiodicom.access import Limits, Timeouts, check_ae_title
 from aiodicom.association import Service
+from aiodicom.describe import uid_name
 from aiodicom.errors import AssociationRejected
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import Authorize, EchoHandler, StoreHandler
@@ -75,6 +76,7 @@ class Server:
         self._accepted = 0
         self._changed = asyncio.Event()
         self._stopped = asyncio.Event()
+        self._ended = asyncio.Event()
 
     # What it is ----------------------------------------------------------------------------------
 
@@ -86,12 +88,12 @@ class Server:
     @property
     def port(self) -> int:
         """The TCP port that it listens on: the one chosen, where 0 was asked for."""
-        return self.addresses[0][1] if self._sockets else self._port
+        return self._port
 
     @property
     def associations(self) -> int:
-        """How many associations there are now."""
-        return sum(c.association is not None for c in self._connections)
+        """How many associations there are now, their running handlers included."""
+        return sum(c.is_conversing for c in self._connections)
 
     # Starting and stopping -----------------------------------------------------------------------
 
@@ -108,24 +110,16 @@ class Server:
         await self.stop()
 
     async def start(self) -> None:
-        """Enter the handlers that are context managers, and listen.
+        """Enter the handlers that are context managers, and listen. A server starts once.
 
         Raises
         ------
         OSError
             Where the port cannot be listened on, or a handler cannot be set up.
         """
+        if self._surroundings is not None or self._stopped.is_set():
+            raise RuntimeError("a server is started once: make another one")
         loop = asyncio.get_running_loop()
-        for handler in (self._service.store, self._service.echo, self._service.authorize):
-            if isinstance(handler, contextlib.AbstractAsyncContextManager):
-                await self._handlers.enter_async_context(handler)
-        try:
-            self._sockets = await _listen(self._host, self._port)
-        except OSError as error:
-            await self._handlers.aclose()
-            where = f"port {self._port} of {self._host or 'all interfaces'}"
-            reason = f"cannot listen on {where}: {error.strerror}"
-            raise OSError(error.errno, reason) from None
         self._surroundings = Surroundings(
             loop,
             Pool(self._limits.buffered_bytes),
@@ -135,36 +129,73 @@ class Server:
             self._made,
             self._gone,
         )
+        if logger.isEnabledFor(logging.DEBUG):
+            await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
+        try:
+            await self._enter_handlers()
+            self._sockets = await self._listen()
+        except BaseException:
+            await self._handlers.aclose()
+            raise
         for listening in self._sockets:
             listening.setblocking(False)
             loop.add_reader(listening, self._accept, listening)
+        self._port = self.addresses[0][1]
         logger.info("Listening on port %d as %s", self.port, self.ae_title)
 
+    async def _enter_handlers(self) -> None:
+        service = self._service
+        handlers = {id(h): h for h in (service.store, service.echo, service.authorize)}
+        for handler in handlers.values():
+            if isinstance(handler, contextlib.AbstractAsyncContextManager):
+                await self._handlers.enter_async_context(handler)
+
+    async def _listen(self) -> list[socket.socket]:
+        try:
+            return await _listen(self._host, self._port)
+        except OSError as error:
+            where = f"port {self._port} of {self._host or 'all interfaces'}"
+            reason = f"cannot listen on {where}: {error.strerror}"
+            raise OSError(error.errno, reason) from None
+
     async def stop(self, grace: float | None = None) -> None:
-        """Stop listening, let running stores end, then abort. Further calls do nothing.
+        """Stop listening, let running stores end, then abort. Further calls wait for the first.
 
         Parameters
         ----------
         grace : float, optional
-            Seconds that running stores have; by default what `serve` was told.
+            Seconds that running stores have; by default what `serve` was told. A caller that is
+            cancelled gives them none.
         """
         if self._stopped.is_set():
+            await self._ended.wait()
             return
         self._stopped.set()
+        self._close_sockets()
+        try:
+            for connection in list(self._connections):
+                connection.stop()
+            await self._wait_empty(self._grace if grace is None else grace)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._abort_connections()
+                await self._handlers.aclose()
+            self._ended.set()
+
+    def _close_sockets(self) -> None:
         loop = asyncio.get_running_loop()
         for listening in self._sockets:
             loop.remove_reader(listening)
             listening.close()
+        self._sockets = []
+
+    async def _abort_connections(self) -> None:
         for connection in list(self._connections):
-            connection.stop()
-        if not await self._wait_empty(self._grace if grace is None else grace):
-            for connection in list(self._connections):
-                connection.abort()
-            await self._wait_empty(self._timeouts.closing + 1)
-        await self._handlers.aclose()
+            connection.abort()
+        await self._wait_empty(self._timeouts.closing + 1)
 
     async def wait_stopped(self) -> None:
-        """Wait until somebody calls `stop`."""
+        """Wait until somebody calls `stop`; see there for how to wait for its end."""
         await self._stopped.wait()
 
     async def _wait_empty(self, seconds: float) -> bool:
@@ -289,6 +320,8 @@ def serve(
         raise ValueError(f"{port} is no TCP port: 0 to 65535")
     if not 0 <= maximum_length < 1 << 32 or 0 < maximum_length < 1024:
         raise ValueError(f"a maximum length of {maximum_length}: 0 (any), or 1024 and more")
+    if not grace >= 0:
+        raise ValueError(f"{grace} s are no grace: 0 or more")
 
     def supports(abstract_syntax: str) -> bool:
         return abstract_syntax == VERIFICATION or (

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import logging.handlers
+import os
 import queue
 import resource
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aiodicom.access import Timeouts
@@ -30,6 +32,9 @@ _SILENT = logging.CRITICAL + 1
 
 LOG_QUEUE = 10_000
 """Lines that wait for whoever reads our standard error; further ones are dropped."""
+
+LAST_LINES = 1.0
+"""Seconds that they are waited for in the end."""
 
 
 def _level(text: str) -> int:
@@ -113,6 +118,7 @@ def main(
         0, or 1 where the command line is wrong or the command could not start.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _occupy_standard_streams()
     if not arguments or "-h" in arguments or "--help" in arguments:
         print(command.usage())
         return 0
@@ -145,6 +151,15 @@ def raise_open_files_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _occupy_standard_streams() -> None:
+    """Put something where standard streams are closed: a socket must not get their numbers."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
 class _Rephrase(logging.Filter):
     def __init__(self, phrases: Mapping[str, str | None]) -> None:
         super().__init__()
@@ -167,25 +182,42 @@ class _Dropping(logging.handlers.QueueHandler):
 @contextlib.contextmanager
 def _log_to_stderr(level: int, phrases: Mapping[str, str | None]) -> Iterator[None]:
     logger = logging.getLogger("aiodicom")
-    lines: queue.Queue[logging.LogRecord] = queue.Queue(LOG_QUEUE)
+    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(LOG_QUEUE)
     handler = _Dropping(lines)
     handler.addFilter(_Rephrase(phrases))
-    output = logging.StreamHandler()
-    output.setFormatter(logging.Formatter("%(levelname_)s: %(message)s"))
-    output.addFilter(_first_letter)
-    listener = logging.handlers.QueueListener(lines, output)
     logger.addHandler(handler)
     logger.setLevel(level)
     logger.propagate = False
-    listener.start()
+    writer = threading.Thread(target=_write_lines, args=(lines,), daemon=True)
+    writer.start()
     try:
         yield
     finally:
-        listener.stop()
         logger.removeHandler(handler)
+        with contextlib.suppress(queue.Full):
+            lines.put(None, timeout=LAST_LINES)
+        writer.join(LAST_LINES)
 
 
-def _first_letter(record: logging.LogRecord) -> bool:
-    """Mark a line as the seeds do: F for what ends the command, else its level's letter."""
-    record.levelname_ = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
-    return True
+def _write_lines(lines: queue.Queue[logging.LogRecord | None]) -> None:
+    """Write records to standard error, until there is a None.
+
+    No lock of Python's is held while that blocks, neither a stream's nor a handler's: they are
+    wanted once more when the process ends, which nobody who does not read must prevent.
+    """
+    descriptor = _stderr()
+    while (record := lines.get()) is not None:
+        # Marked as the seeds do: F for what ends the command, else its level's letter.
+        letter = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
+        line = f"{letter}: {record.getMessage()}\n".encode(errors="backslashreplace")
+        with contextlib.suppress(OSError):
+            while descriptor is not None and line:
+                line = line[os.write(descriptor, line) :]
+
+
+def _stderr() -> int | None:
+    """Return standard error's descriptor, or None where there is none."""
+    try:
+        return sys.stderr.fileno()
+    except (AttributeError, OSError):  # closed from the start; not a file
+        return None

@@ -111,12 +111,16 @@ class Command:
         yield f"aiodicom {self.name} {__version__}: {self.summary}"
         yield ""
         yield f"usage: python -m aiodicom.{self.name} [options] {' '.join(self.parameters)}"
+        width = max(len(_names(option)) for group in self.groups for option in group.options)
         for group in self.groups:
             yield ""
             yield f"{group.title}:"
             for option in group.options:
-                names = "  ".join(option.names)
-                yield f"  {names + ' ' + option.metavar:<34} {option.help}"
+                yield f"  {_names(option):<{width}}  {option.help}"
+
+
+def _names(option: Option) -> str:
+    return f"{'  '.join(option.names)} {option.metavar}".rstrip()
 
 
 def _setting(option: Option, name: str, joined: str | None, words: Iterator[str]) -> object:
@@ -139,10 +143,11 @@ def _convert(convert: Callable[[str], object], text: str, what: str) -> object:
 
 def _number(text: str, kind: Callable[[str], float], what: str) -> float:
     try:
-        number = kind(text)
+        if "_" in text:  # Python's digit groups are nobody else's
+            raise ValueError
+        return kind(text)
     except ValueError:
         raise ValueError(f"{text!r} is not {what}") from None
-    return number
 
 
 def port(text: str) -> int:

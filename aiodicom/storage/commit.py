@@ -13,14 +13,22 @@ import contextlib
 import enum
 import logging
 import os
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from aiodicom.wire.buffers import Block
 
-__all__ = ["Durability", "Duplicates", "Job", "ObjectExists", "ObjectFile", "Writers"]
+__all__ = [
+    "Durability",
+    "Duplicates",
+    "Job",
+    "ObjectExists",
+    "ObjectFile",
+    "Writers",
+    "make_folders",
+    "sync_folder",
+]
 
 logger = logging.getLogger("aiodicom.storage")
 
@@ -89,7 +97,7 @@ class ObjectFile:
         self.busy = False
         self.abandoned = False
         self.new_folders: list[str] = []
-        self._temporary = os.path.join(folder, temporary)
+        self._temporary = f"{folder}/{temporary}"  # os.path.join takes longer than a system call
         self._duplicates = duplicates
         self._descriptor = -1
 
@@ -105,7 +113,7 @@ class ObjectFile:
         try:
             return os.open(self._temporary, flags, 0o666)
         except FileNotFoundError:
-            self.new_folders = _make_folders(self.folder)
+            self.new_folders = make_folders(self.folder)
             return os.open(self._temporary, flags, 0o666)
 
     def sync(self) -> None:
@@ -127,7 +135,7 @@ class ObjectFile:
         ObjectExists
             Where the name is taken and the policy is to refuse.
         """
-        target = os.path.join(self.folder, self.name)
+        target = f"{self.folder}/{self.name}"
         if self._duplicates is Duplicates.REPLACE:
             self.existed = os.path.lexists(target)
             os.rename(self._temporary, target)
@@ -173,10 +181,10 @@ def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _make_folders(folder: str) -> list[str]:
+def make_folders(folder: str) -> list[str]:
     """Make a folder and those above it; return the folders whose entries are new."""
     missing = []
-    path = folder
+    path = folder = os.path.abspath(folder)
     while not os.path.isdir(path):
         missing.append(path)
         path = os.path.dirname(path)
@@ -295,7 +303,9 @@ class Writers:
     def __init__(self, durability: Durability, threads: int = 2) -> None:
         self._durability = durability
         self._count = threads
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: deque[Job] = deque()
+        self._parked: list[threading.Lock] = []  # what idle threads wait for, the last one first
+        self._stopping = False
         self._finished: deque[Job] = deque()
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -306,6 +316,8 @@ class Writers:
     def start(self) -> None:
         """Start the threads; they report to the running loop."""
         self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._idle = asyncio.Event()  # a new one: it belongs to the loop that first waits for it
         for number in range(self._count):
             thread = threading.Thread(
                 target=self._work, name=f"aiodicom-writer-{number}", daemon=True
@@ -318,11 +330,17 @@ class Writers:
         while self._outstanding:
             self._idle.clear()
             await self._idle.wait()
-        for _ in self._threads:
-            self._queue.put(None)
+        self._stopping = True
+        for _ in self._threads:  # one that parks from now on sees it by itself
+            self._wake_one()
         for thread in self._threads:
             await asyncio.to_thread(thread.join)
         self._threads.clear()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is under way."""
+        return not self._outstanding
 
     async def do(self, job: Job) -> None:
         """Do one job; one at a time for each file.
@@ -349,26 +367,40 @@ class Writers:
     def _submit(self, job: Job) -> None:
         job.file.busy = True
         self._outstanding += 1
-        self._queue.put(job)
+        self._jobs.append(job)
+        self._wake_one()
+
+    def _wake_one(self) -> None:
+        """Wake one idle thread, the one that worked last; a queue would wake them all."""
+        with contextlib.suppress(IndexError):  # all are busy, and look for more before they park
+            self._parked.pop().release()
 
     # In the threads ------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        jobs = self._queue
-        while (job := jobs.get()) is not None:
-            batch = [job]
-            # Leave some for the others.
-            for _ in range(min(jobs.qsize() // self._count, MAXIMUM_BATCH - 1)):
-                try:
-                    job = jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if job is None:
-                    jobs.put(None)
-                    break
-                batch.append(job)
-            perform(batch, self._durability)
-            self._report(batch)
+        woken = threading.Lock()
+        woken.acquire()
+        while True:
+            if batch := self._take():
+                perform(batch, self._durability)
+                self._report(batch)
+                continue
+            self._parked.append(woken)
+            if self._jobs or self._stopping:  # they came before we were seen to be idle
+                self._wake_one()
+            woken.acquire()
+            if self._stopping and not self._jobs:
+                return
+
+    def _take(self) -> list[Job]:
+        """Take what is there, and leave a share of it for the others."""
+        jobs = self._jobs
+        batch: list[Job] = []
+        share = min(len(jobs) // self._count + 1, MAXIMUM_BATCH)
+        with contextlib.suppress(IndexError):
+            while len(batch) < share:
+                batch.append(jobs.popleft())
+        return batch
 
     def _report(self, batch: list[Job]) -> None:
         self._finished.extend(batch)

@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from typing import Self
 
+import anyio
+
 from aiodicom.describe import escape
 from aiodicom.errors import Refused
 from aiodicom.requests import StoreRequest
@@ -18,6 +20,8 @@ from aiodicom.storage.commit import (
     ObjectExists,
     ObjectFile,
     Writers,
+    make_folders,
+    sync_folder,
 )
 from aiodicom.storage.layout import default_name
 from aiodicom.storage.leftovers import Owner, remove_leftovers
@@ -32,6 +36,10 @@ logger = logging.getLogger("aiodicom.storage")
 ENOUGH = SLAB_SIZE - (1 << 16)
 """Bytes that make a job, where the dataset has more than that: what a slab holds, about."""
 
+EARLY = 1 << 18
+"""Bytes that make a job while no writer has anything to do: one writes while the rest comes."""
+
+_SUCCESS = Status.SUCCESS.value
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
 
@@ -76,9 +84,11 @@ class FileStorage:
         if mismatch not in ("refuse", "warn"):
             raise ValueError(f"{mismatch!r} is not a valid mismatch: refuse, warn")
         self._warns = mismatch == "warn"
-        self._writers = Writers(Durability(durability))
+        self._durability = Durability(durability)
+        self._writers = Writers(self._durability)
         self._owner: Owner | None = None
         self._users = 0
+        self._changing = anyio.Lock()
 
     async def __aenter__(self) -> Self:
         """Make the folder, remove what a crash left in it, and start the writers.
@@ -88,27 +98,32 @@ class FileStorage:
         OSError
             Where the folder cannot be made or written to.
         """
-        self._users += 1
-        if self._users == 1:
-            try:
+        async with self._changing:
+            if not self._users:
                 self._owner = await asyncio.to_thread(self._prepare)
-            except BaseException:
-                self._users = 0
-                raise
-            self._writers.start()
+                self._writers.start()
+            self._users += 1
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._users -= 1
-        if self._users == 0 and self._owner is not None:
-            await self._writers.stop()
-            owner, self._owner = self._owner, None
-            await asyncio.to_thread(owner.close)
+        async with self._changing:
+            self._users -= 1
+            if not self._users and self._owner is not None:
+                await self._writers.stop()
+                owner, self._owner = self._owner, None
+                await asyncio.to_thread(owner.close)
 
     def _prepare(self) -> Owner:
         self.folder = os.path.abspath(self.folder)
-        os.makedirs(self.folder, exist_ok=True)
-        owner = Owner(self.folder)
+        try:
+            made = make_folders(self.folder)
+            owner = Owner(self.folder)
+            if self._durability is Durability.DURABLE:
+                for folder in made:
+                    sync_folder(folder)
+        except OSError as error:
+            reason = f"cannot store in {self.folder}: {error.strerror}"
+            raise OSError(error.errno, reason) from None
         removed = remove_leftovers(self.folder)
         if removed:
             logger.warning("Removed %d unfinished files of a receiver that is gone", removed)
@@ -146,7 +161,7 @@ class FileStorage:
         head: Sequence[bytes] = (request.file_meta(),)
         is_last = False
         while not is_last:
-            block = await dataset.block(ENOUGH)
+            block = await dataset.block(EARLY if self._writers.is_idle else ENOUGH)
             is_last = dataset.consumed
             views = block.views if block is not None else []
             try:
@@ -174,7 +189,7 @@ class _InstanceCheck:
     """Checks that a dataset begins like one, and is the instance that the command names."""
 
     def __init__(self, request: StoreRequest, warns: bool) -> None:
-        self.status = int(Status.SUCCESS)
+        self.status = _SUCCESS
         self._expected = {
             _SOP_CLASS_UID: request.sop_class_uid,
             _SOP_INSTANCE_UID: request.sop_instance_uid,

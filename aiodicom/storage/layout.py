@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 __all__ = ["PREFIXES", "default_name", "safe_uid"]
 
@@ -61,6 +62,9 @@ PREFIXES = {
 """File name prefixes by SOP class UID, such as CT for CT Image Storage."""
 
 
+_UID = re.compile(r"[0-9.]*")
+
+
 def safe_uid(uid: str) -> str:
     """Return a UID as a part of a file name.
 
@@ -68,11 +72,14 @@ def safe_uid(uid: str) -> str:
     the folder and no two UIDs become one name, on a file system that ignores case either. A
     name that would be too long ends in a digest of the whole.
     """
+    if len(uid) <= 64 and _UID.fullmatch(uid):
+        return uid
     safe = "".join(c if c in "0123456789." else _quote(c) for c in uid)
     if len(safe) <= MAXIMUM_NAME:
         return safe
     digest = hashlib.sha256(uid.encode("utf-8")).hexdigest()
-    return f"{safe[: MAXIMUM_NAME - 65]}%{digest}"
+    # A hyphen is always quoted above: nothing short is called like this, whatever the digest.
+    return f"{safe[: MAXIMUM_NAME - 65]}-{digest}"
 
 
 def _quote(character: str) -> str:

@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Collection
 
 __all__ = ["Owner", "remove_leftovers"]
 
@@ -76,15 +77,18 @@ def remove_leftovers(folder: str) -> int:
                 gone[match[1]] = path, descriptor
     if not gone:
         return 0
-    removed = sum(_remove_parts(path, files, gone) for path, _, files in os.walk(folder))
-    for path, descriptor in gone.values():  # last, so that a crash now leaves them to be found
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+    stuck: set[str] = set()
+    removed = sum(_remove_parts(path, files, gone, stuck) for path, _, files in os.walk(folder))
+    for name, (path, descriptor) in gone.items():  # last: a crash now leaves them to be found
+        if name not in stuck:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
         os.close(descriptor)
     return removed
 
 
-def _remove_parts(folder: str, files: list[str], gone: dict[str, tuple[str, int]]) -> int:
+def _remove_parts(folder: str, files: list[str], gone: Collection[str], stuck: set[str]) -> int:
+    """Remove what owners that are gone have in a folder; note whose could not be removed."""
     removed = 0
     for name in files:
         match = _PART.fullmatch(name)
@@ -94,6 +98,7 @@ def _remove_parts(folder: str, files: list[str], gone: dict[str, tuple[str, int]
                 removed += 1
             except OSError as error:
                 logger.warning("Cannot remove the leftover %s: %s", name, error)
+                stuck.add(match[1])
     return removed
 
 

@@ -246,7 +246,8 @@ class Pool:
         """Return a slab's memory, or None where the budget is used up."""
         if self.held + self._slab_size > self.budget:
             self._squeeze()
-            return None
+            if self.held + self._slab_size > self.budget:
+                return None
         return self._free.pop() if self._free else bytearray(self._slab_size)
 
     def put(self, memory: bytearray, view: memoryview) -> None:

@@ -24,10 +24,12 @@ __all__ = [
     "Status",
     "Tag",
     "clean_uid",
+    "encode_response",
     "response_to",
 ]
 
 _ELEMENT = struct.Struct("<HHI")
+_ANSWER = struct.Struct("<" + "HHIH" * 4)
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
 
@@ -64,7 +66,7 @@ class Status(enum.IntEnum):
     @staticmethod
     def is_success(code: int) -> bool:
         """Tell whether `code` means that the object is stored: success or a warning."""
-        return code in (0x0000, 0x0001, 0x0107, 0x0116) or code & 0xF000 == 0xB000
+        return not code or code & 0xF000 == 0xB000 or code in (0x0001, 0x0107, 0x0116)
 
 
 class Priority(enum.IntEnum):
@@ -174,7 +176,7 @@ def _table() -> dict[int, Command]:
         t.NUMBER_OF_WARNING_SUB_OPERATIONS,
     )
     origin = (t.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE, t.MOVE_ORIGINATOR_MESSAGE_ID)
-    sop_class = affected[:1]
+    sop_class, attributes = affected[:1], (t.ATTRIBUTE_IDENTIFIER_LIST,)
     # Request's own mandatory and optional elements; the response's optional ones.
     rows: dict[CommandField, tuple[tuple[Tag, ...], tuple[Tag, ...], tuple[Tag, ...]]] = {
         c.C_STORE: ((*affected, t.PRIORITY), origin, affected),
@@ -183,8 +185,8 @@ def _table() -> dict[int, Command]:
         c.C_MOVE: ((*sop_class, t.PRIORITY, t.MOVE_DESTINATION), (), (*sop_class, *counts)),
         c.C_ECHO: (sop_class, (), sop_class),
         c.N_EVENT_REPORT: ((*affected, t.EVENT_TYPE_ID), (), (*affected, t.EVENT_TYPE_ID)),
-        c.N_GET: (requested, (t.ATTRIBUTE_IDENTIFIER_LIST,), affected),
-        c.N_SET: (requested, (), affected),
+        c.N_GET: (requested, attributes, (*affected, *attributes)),
+        c.N_SET: (requested, (), (*affected, *attributes)),
         c.N_ACTION: ((*requested, t.ACTION_TYPE_ID), (), (*affected, t.ACTION_TYPE_ID)),
         c.N_CREATE: (sop_class, affected[1:], affected),
         c.N_DELETE: (requested, (), affected),
@@ -209,6 +211,11 @@ def clean_uid(value: bytes) -> str:
     return value.rstrip(b"\0 ").decode("latin-1")
 
 
+_COMMAND_FIELD = Tag.COMMAND_FIELD.value
+_COMMAND_DATA_SET_TYPE = Tag.COMMAND_DATA_SET_TYPE.value
+_NO_DATASET = _U16.pack(NO_DATASET)
+
+
 class CommandSet:
     """The command set of one message.
 
@@ -216,12 +223,21 @@ class CommandSet:
     ----------
     elements : dict of int to bytes
         The encoded values by element number; a tag outside group 0000 is a 32-bit number.
+
+    Attributes
+    ----------
+    field : int
+        The Command Field; 0 where there is none.
+    has_dataset : bool
+        Whether a dataset follows: anything but 0x0101 says so (PS3.7 E.1).
     """
 
-    __slots__ = ("elements",)
+    __slots__ = ("elements", "field", "has_dataset")
 
     def __init__(self, elements: dict[int, bytes]) -> None:
         self.elements = elements
+        self.field = int.from_bytes(elements.get(_COMMAND_FIELD, b"")[:2], "little")
+        self.has_dataset = elements.get(_COMMAND_DATA_SET_TYPE, b"")[:2] != _NO_DATASET
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, CommandSet) and self.elements == other.elements
@@ -264,20 +280,20 @@ class CommandSet:
         """
         data = bytes(data)
         unpack, elements, position, end = _ELEMENT.unpack_from, {}, 0, len(data)
-        while position < end:
-            if end - position < 8:
-                raise ProtocolError("a command set ends inside an element's header")
-            group, element, length = unpack(data, position)
-            position += 8 + length
-            if position > end:
-                raise ProtocolError("an element is longer than the command set that holds it")
-            elements[group << 16 | element] = data[position - length : position]
-        command = cls(elements)
-        if command.number(Tag.COMMAND_FIELD) is None:
-            raise ProtocolError("a command set without a Command Field")
-        if command.number(Tag.COMMAND_DATA_SET_TYPE) is None:
-            raise ProtocolError("a command set without a Command Data Set Type")
-        return command
+        try:
+            while position < end:
+                group, element, length = unpack(data, position)
+                start = position + 8
+                position = start + length
+                elements[group << 16 | element] = data[start:position]
+        except struct.error:
+            raise ProtocolError("a command set ends inside an element's header") from None
+        if position > end:
+            raise ProtocolError("an element is longer than the command set that holds it")
+        for tag in (_COMMAND_FIELD, _COMMAND_DATA_SET_TYPE):
+            if len(elements.get(tag, b"")) < 2:
+                raise ProtocolError(f"a command set without (0000,{tag:04X})")
+        return cls(elements)
 
     def encode(self) -> bytes:
         """Return the bytes, elements in order, with a Command Group Length that is right."""
@@ -316,16 +332,6 @@ class CommandSet:
         return tuple(group << 16 | element for group, element in pairs)
 
     @property
-    def field(self) -> int:
-        """The Command Field."""
-        return self.number(Tag.COMMAND_FIELD) or 0
-
-    @property
-    def has_dataset(self) -> bool:
-        """Whether a dataset follows: anything but 0x0101 says so (PS3.7 E.1)."""
-        return self.number(Tag.COMMAND_DATA_SET_TYPE) != NO_DATASET
-
-    @property
     def is_response(self) -> bool:
         """Whether this is a response."""
         return bool(self.field & RESPONSE)
@@ -359,7 +365,6 @@ _ECHOED = (  # of a request, and what a response calls it
     (Tag.ACTION_TYPE_ID, Tag.ACTION_TYPE_ID),
 )
 _ECHOED_NUMBERS = tuple((int(source), int(target)) for source, target in _ECHOED)
-_NO_DATASET = _U16.pack(NO_DATASET)
 
 
 def response_to(
@@ -389,6 +394,50 @@ def response_to(
     if offending:
         elements[0x0901] = _encode_value("AT", offending)
     return CommandSet(elements)
+
+
+def encode_response(
+    request: CommandSet, status: int, comment: str = "", offending: tuple[int, ...] = ()
+) -> bytes:
+    """Return the response, without a dataset, to a request.
+
+    Parameters
+    ----------
+    request : CommandSet
+        A request; its UIDs and its Message ID are echoed byte for byte.
+    status : int
+        Status (0000,0900).
+    comment : str
+        Error Comment (0000,0902); cut to 64 characters, and to one line of ASCII.
+    offending : tuple of int
+        Offending Element (0000,0901).
+    """
+    asked = request.elements
+    sop_class = asked.get(0x0002, asked.get(0x0003))
+    sop_instance = asked.get(0x1000, asked.get(0x1001))
+    message_id = request.number(0x0110) or 0
+    body = _element(0x0002, sop_class) if sop_class is not None else b""
+    body += _ANSWER.pack(
+        *(0, 0x0100, 2, request.field | RESPONSE),
+        *(0, 0x0120, 2, message_id),
+        *(0, 0x0800, 2, NO_DATASET),
+        *(0, 0x0900, 2, status),
+    )
+    if offending:
+        body += _element(0x0901, _encode_value("AT", offending))
+    if comment:
+        printable = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in comment)
+        body += _element(0x0902, _encode_value("LO", printable[:64]))
+    if sop_instance is not None:
+        body += _element(0x1000, sop_instance)
+    for tag in (0x1002, 0x1008):  # Event Type ID, Action Type ID
+        if tag in asked:
+            body += _element(tag, asked[tag])
+    return _ELEMENT.pack(0, 0, 4) + _U32.pack(len(body)) + body
+
+
+def _element(tag: int, value: bytes) -> bytes:
+    return _ELEMENT.pack(0, tag, len(value)) + value
 
 
 def _encode_value(vr: str, value: object) -> bytes:

@@ -7,6 +7,7 @@ the bytes are there, and nesting is counted, not recursed into.
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from collections.abc import Collection
@@ -24,7 +25,18 @@ MAXIMUM_DEPTH = 64
 """Sequences of undefined length within each other; the limit that other receivers chose too."""
 
 INFLATE_STEP = 1 << 16
-"""Bytes that one step of inflating may make, so that a bomb costs as much as it sent."""
+"""Bytes that one step of inflating may make."""
+
+MAXIMUM_INFLATED = 1 << 22
+"""Bytes that are inflated in search of what is wanted: a bomb must not keep the loop busy."""
+
+STEP = 1 << 12
+"""Bytes that are copied and looked at together."""
+
+_LITTLE_HEADERS, _BIG_HEADERS = (
+    (struct.Struct(order + "HH2sH"), struct.Struct(order + "HHI"), struct.Struct(order + "I"))
+    for order in "<>"
+)
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
@@ -53,6 +65,7 @@ class Encoding:
     is_deflated: bool = False
 
 
+@functools.lru_cache(maxsize=64)
 def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
     """Return how the elements of a transfer syntax are written; None for a private one."""
     if transfer_syntax_uid in ("1.2.840.10008.1.2", _PRIVATE_IMPLICIT):
@@ -88,14 +101,13 @@ class ElementWalker:
         self.found: dict[int, bytes] = {}
         self.done = False
         self.began = False
-        self._wanted = frozenset(wanted)
+        self._wanted = wanted
         self._last = max(wanted)
         self._explicit = encoding.is_explicit
-        order = ">" if encoding.is_big else "<"
-        self._tag = struct.Struct(order + "HH")
-        self._u16 = struct.Struct(order + "H")
-        self._u32 = struct.Struct(order + "I")
+        headers = _BIG_HEADERS if encoding.is_big else _LITTLE_HEADERS
+        self._explicit_header, self._plain_header, self._u32 = headers
         self._inflater = zlib.decompressobj(wbits=-15) if encoding.is_deflated else None
+        self._inflated = 0
         self._pending = b""
         self._skip = 0
         self._open: list[bool] = []  # what encloses us, and whether it is explicit in there
@@ -122,13 +134,18 @@ class ElementWalker:
         if self._inflater is None:
             return self.done or self._walk(data)
         data = bytes(data)
-        while data and not self.done:
+        is_more = not self.done
+        while is_more:
             try:
                 inflated = self._inflater.decompress(data, INFLATE_STEP)
             except zlib.error:
                 raise _not_a_dataset("it cannot be inflated") from None
+            self._inflated += len(inflated)
+            if self._inflated > MAXIMUM_INFLATED:
+                raise _not_a_dataset("it inflates to too much")
             data = self._inflater.unconsumed_tail
-            self._walk(inflated)
+            # A full step may have more behind it even where all of `data` is taken.
+            is_more = not self._walk(inflated) and (bool(data) or len(inflated) == INFLATE_STEP)
         return self.done
 
     def end(self) -> None:
@@ -144,76 +161,75 @@ class ElementWalker:
         self.done = True
 
     def _walk(self, data: bytes | bytearray | memoryview) -> bool:
-        if self._skip:
-            skipped = min(self._skip, len(data))
-            self._skip -= skipped
-            data = data[skipped:]
-        if not data:
-            return self.done
-        data = self._pending + bytes(data)
-        position = 0
-        while not self.done:
-            following = self._element(data, position)
-            if following is None:
-                break
-            position = following
-            if position > len(data):
-                self._skip = position - len(data)
-                position = len(data)
-                break
-        self._pending = b"" if self.done else data[position:]
+        position, end = 0, len(data)
+        while position < end and not self.done:
+            if self._skip:
+                skipped = min(self._skip, end - position)
+                self._skip -= skipped
+                position += skipped
+            else:  # a step at a time: nearly always all that is wanted is in the first one
+                step = bytes(data[position : position + STEP])
+                position += len(step)
+                self._pending = self._take_elements(self._pending + step)
         return self.done
 
-    def _element(self, data: bytes, position: int) -> int | None:
-        """Take one element; return where the next begins, or None where bytes are missing."""
-        header = self._header(data, position)
-        if header is None:
-            return None
-        tag, vr, length, value = header
-        if self._open:
-            return self._nested(tag, vr, length, value)
+    def _take_elements(self, data: bytes) -> bytes:
+        """Take all elements whose header, and whose value if it is wanted, are in `data`.
+
+        Returns the bytes that make no whole one yet.
+        """
+        position, end = 0, len(data)
+        while not self.done and end - position >= 8:
+            group, element, vr, length = self._explicit_header.unpack_from(data, position)
+            value = position + 8
+            if not (self._open[-1] if self._open else self._explicit):
+                vr = b""  # little endian even in a big endian dataset's UN (PS3.5 6.2.2)
+                group, element, length = _LITTLE_HEADERS[1].unpack_from(data, position)
+            elif group == 0xFFFE:
+                vr, length = b"", self._plain_header.unpack_from(data, position)[2]
+            elif vr in _LONG_VRS:
+                if end - position < 12:
+                    break
+                length = self._u32.unpack_from(data, position + 8)[0]
+                value = position + 12
+            elif vr not in _SHORT_VRS:
+                raise _not_a_dataset("an element has no VR that the standard knows")
+            tag = group << 16 | element
+            if self._open:
+                position = self._nested(tag, vr, length, value)
+            elif length != _UNDEFINED and tag in self._wanted:
+                kept = min(length, MAXIMUM_VALUE_LENGTH)
+                if end < value + kept:
+                    break
+                self._check_order(tag)
+                self.found[tag] = data[value : value + kept]
+                self.done = len(self.found) == len(self._wanted)
+                position = value + length
+            else:
+                position = self._pass(tag, vr, length, value)
+        if position > end:
+            self._skip = position - end
+        return b"" if self.done else data[position:]
+
+    def _pass(self, tag: int, vr: bytes, length: int, value: int) -> int:
+        """Pass a top-level element that is not wanted; return where the next one begins."""
         self._check_order(tag)
         if tag > self._last:
-            self.done = self.began = True
+            self.done = True
             return value
         if length == _UNDEFINED:
             self._enter(vr)
             return value
-        if tag in self._wanted:
-            kept = min(length, MAXIMUM_VALUE_LENGTH)
-            if len(data) < value + kept:
-                return None
-            self.found[tag] = data[value : value + kept]
-            self.done = len(self.found) == len(self._wanted)
-        self.began = True
         return value + length
 
     def _check_order(self, tag: int) -> None:
-        if tag < self._previous or tag >> 16 in (0x0000, 0xFFFE):
+        if tag < self._previous or tag < 0x00010000 or tag >> 16 == 0xFFFE:
             raise _not_a_dataset("its elements are not in order")
         self._previous = tag
-
-    def _header(self, data: bytes, position: int) -> tuple[int, bytes, int, int] | None:
-        """Return an element's tag, VR, length and the offset of its value."""
-        if len(data) - position < 8:
-            return None
-        group, element = self._tag.unpack_from(data, position)
-        tag = group << 16 | element
-        is_explicit = self._open[-1] if self._open else self._explicit
-        if not is_explicit or group == 0xFFFE:
-            length = self._u32.unpack_from(data, position + 4)[0]
-            return tag, b"", length, position + 8
-        vr = data[position + 4 : position + 6]
-        if vr in _SHORT_VRS:
-            return tag, vr, self._u16.unpack_from(data, position + 6)[0], position + 8
-        if vr not in _LONG_VRS:
-            raise _not_a_dataset("an element has no VR that the standard knows")
-        if len(data) - position < 12:
-            return None
-        return tag, vr, self._u32.unpack_from(data, position + 8)[0], position + 12
+        self.began = True
 
     def _enter(self, vr: bytes) -> None:
-        if len(self._open) >= MAXIMUM_DEPTH:
+        if len(self._open) >= 2 * MAXIMUM_DEPTH:  # each with an item
             raise _not_a_dataset("its sequences are nested too deeply")
         if vr not in (b"", b"SQ", b"UN", b"OB", b"OW"):
             raise _not_a_dataset("a value of undefined length that may not be one")

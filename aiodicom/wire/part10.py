@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
 
 from aiodicom.wire.dimse import clean_uid
 from aiodicom.wire.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
-__all__ = ["FileMeta"]
+__all__ = ["FileMeta", "encode_file_meta"]
 
 _SHORT = struct.Struct("<HH2sH")
 _LONG = struct.Struct("<HH2sHI")
+_U32 = struct.Struct("<I")
+_UNTIL_LENGTH = bytes(128) + b"DICM" + _SHORT.pack(2, 0x0000, b"UL", 4)
 _LONG_VRS = frozenset({b"OB", b"OW", b"OF", b"SQ", b"UN", b"UT", b"OD", b"OL", b"UC", b"UR"})
 
 
@@ -31,19 +34,14 @@ class FileMeta:
 
     def encode(self) -> bytes:
         """Return preamble, prefix and group 0002, Explicit VR Little Endian (PS3.10 7.1)."""
-        body = (
-            _LONG.pack(2, 0x0001, b"OB", 0, 2)
-            + b"\0\1"
-            + _text(0x0002, b"UI", self.sop_class_uid)
-            + _text(0x0003, b"UI", self.sop_instance_uid)
-            + _text(0x0010, b"UI", self.transfer_syntax_uid)
-            + _text(0x0012, b"UI", self.implementation_class_uid)
-            + _text(0x0013, b"SH", self.implementation_version_name)
+        return encode_file_meta(
+            self.sop_class_uid,
+            self.sop_instance_uid,
+            self.transfer_syntax_uid,
+            self.source_ae_title,
+            self.implementation_class_uid,
+            self.implementation_version_name,
         )
-        if self.source_ae_title:
-            body += _text(0x0016, b"AE", self.source_ae_title)
-        length = _SHORT.pack(2, 0x0000, b"UL", 4) + struct.pack("<I", len(body))
-        return bytes(128) + b"DICM" + length + body
 
     @classmethod
     def decode(cls, data: bytes) -> tuple[FileMeta, int]:
@@ -76,6 +74,35 @@ class FileMeta:
             values.get(element, b"").decode("latin-1").strip("\0 ") for element in (0x13, 0x16)
         )
         return cls(uid[2], uid[3], uid[0x10], source, uid[0x12], version), position
+
+
+def encode_file_meta(
+    sop_class: str,
+    sop_instance: str,
+    transfer_syntax: str,
+    source: str = "",
+    implementation: str = IMPLEMENTATION_CLASS_UID,
+    version: str = IMPLEMENTATION_VERSION_NAME,
+) -> bytes:
+    """Return the head of a file; see `FileMeta.encode`."""
+    before, after = _around_instance(sop_class, transfer_syntax, source, implementation, version)
+    instance = _text(0x0003, b"UI", sop_instance)
+    length = _U32.pack(len(before) + len(instance) + len(after))
+    return b"".join((_UNTIL_LENGTH, length, before, instance, after))
+
+
+@functools.lru_cache(maxsize=256)  # the same for all objects of a series, and more
+def _around_instance(
+    sop_class: str, transfer_syntax: str, source: str, implementation: str, version: str
+) -> tuple[bytes, bytes]:
+    """Return what stands before the instance UID in group 0002, its length apart, and behind."""
+    before = _LONG.pack(2, 0x0001, b"OB", 0, 2) + b"\0\1" + _text(0x0002, b"UI", sop_class)
+    after = (
+        _text(0x0010, b"UI", transfer_syntax)
+        + _text(0x0012, b"UI", implementation)
+        + _text(0x0013, b"SH", version)
+    )
+    return before, after + _text(0x0016, b"AE", source) if source else after
 
 
 def _text(element: int, vr: bytes, text: str) -> bytes:

@@ -59,6 +59,8 @@ class Event(enum.IntEnum):
 class Action(enum.Enum):
     """PS3.8 tables 9-6 to 9-9."""
 
+    __hash__ = object.__hash__  # by identity, without a call
+
     AE_1 = "AE-1"
     AE_2 = "AE-2"
     AE_3 = "AE-3"

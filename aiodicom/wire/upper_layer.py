@@ -51,6 +51,11 @@ _PDU_HEADER = struct.Struct(">BxI")
 _PDV_HEADER = struct.Struct(">IBB")
 _RESPONSE_HEADER = struct.Struct(">BxIIBB")
 
+# Looked up once: to name an enumeration's member costs as much as a call.
+_ESTABLISHED = State.STA6
+_AWAITING_RELEASE_RESPONSE = State.STA8
+_AWAITING_CLOSE = State.STA13
+
 _DATA_TF = 0x04
 _EVENT_OF = {
     0x01: Event.ASSOCIATE_RQ_PDU,
@@ -233,6 +238,8 @@ class UpperLayer:
                     self._end_of_part(view, runs, control)
                     runs = []
             elif self._body_left:
+                self._emit_dataset(view, runs, is_last=False)  # before a release or an abort
+                runs = []
                 position = self._take_body(view, position, end)
                 if self._body_left:
                     break
@@ -243,12 +250,13 @@ class UpperLayer:
                 position += 6
                 pdu_left = self._begin_pdu(pdu_type, length)
         self._pdu_left, self._pdv_left, self._control = pdu_left, pdv_left, control
-        if runs:
-            self._emit_dataset(view, runs, is_last=False)
+        self._emit_dataset(view, runs, is_last=False)
         return position
 
     def _begin_pdu(self, pdu_type: int, length: int) -> int:
         """Check a PDU's header; return the length of a P-DATA-TF that is to be taken apart."""
+        if pdu_type == _DATA_TF and self.state is _ESTABLISHED and length <= self._longest:
+            return length  # DT-2, what happens nearly always
         event = _EVENT_OF.get(pdu_type)
         if event is None:
             message = f"unrecognized PDU type 0x{pdu_type:02X}"
@@ -280,7 +288,7 @@ class UpperLayer:
         self._body_left -= size
         if not self._body_left:
             self._end_of_body()
-        return position + size
+        return end if self.closing else position + size  # what follows the end means nothing
 
     def _end_of_body(self) -> None:
         if self._body is not None:
@@ -316,20 +324,24 @@ class UpperLayer:
             context, self._command_context = self._context_id, None
             if command.has_dataset:
                 self._dataset_context = context
-            if self.state is not State.STA13:
+            if self.state is not _AWAITING_CLOSE:
                 self._events.append(Message(context, command))
         else:
             self._dataset_context = None
-            self._emit_dataset(view, runs, is_last=True)
-            self._discarding = self.state is State.STA13
+            self._discarding = self.state is _AWAITING_CLOSE
+            if not self._discarding:
+                self._emit_dataset(view, runs, is_last=True)
 
     def _emit_dataset(self, view: memoryview, runs: list[int], is_last: bool) -> None:
         block = None
+        if not runs and not is_last:
+            return
         if runs:
-            pieces = [view[a:b] for a, b in zip(runs[::2], runs[1::2], strict=True)]
-            size = sum(runs[1::2]) - sum(runs[::2])
+            starts, ends = runs[::2], runs[1::2]
+            pieces = [view[a:b] for a, b in zip(starts, ends, strict=True)]
+            size = sum(ends) - sum(starts)
             slab = self._slab
-            if slab is None:
+            if slab is None or size < SHORT_FRAGMENT:
                 # A bytearray, because a slow sender's next piece may be added to it.
                 block = Block(self._account, [bytearray().join(pieces)], size)
             else:
@@ -481,11 +493,12 @@ class UpperLayer:
     @property
     def can_send(self) -> bool:
         """Whether P-DATA may be sent: in Sta6, and in Sta8 until release is answered."""
-        return self.state is State.STA6 or self.state is State.STA8
+        return self.state is _ESTABLISHED or self.state is _AWAITING_RELEASE_RESPONSE
 
     def send(self, context_id: int, data: bytes, *, is_command: bool = True) -> None:
         """Send a command set, or a whole dataset, in fragments that the peer takes (Evt9)."""
-        self._fire(Event.DATA_REQUEST)
+        if self.state is not _ESTABLISHED:  # DT-1 changes nothing
+            self._fire(Event.DATA_REQUEST)
         limit = self.peer_maximum_length
         # A limit that leaves no room for a fragment is taken as the least that does (PS3.8 D.1).
         room = max((limit - 6) & ~1, 2) if limit else len(data)
