@@ -37,6 +37,9 @@ BACKLOG = 1024
 ACCEPT_BATCH = 64
 """Connections that are accepted before other work has its turn."""
 
+LAST_WORDS = 1.0
+"""Seconds that peers have to take our A-ABORT when the server stops."""
+
 RETRY_ACCEPT = 0.5
 """Seconds without accepting after the process ran out of descriptors or memory."""
 
@@ -192,7 +195,7 @@ class Server:
     async def _abort_connections(self) -> None:
         for connection in list(self._connections):
             connection.abort()
-        await self._wait_empty(self._timeouts.closing + 1)
+        await self._wait_empty(LAST_WORDS)
 
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
@@ -238,7 +241,6 @@ class Server:
 
     def _open(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
-        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = asyncio.get_running_loop().create_task(self._connect(accepted))
         self._opening.add(task)
         task.add_done_callback(self._opened)
@@ -268,7 +270,8 @@ class Server:
 
     def _admit(self) -> None:
         """Say no to one association too many; the one that asks is counted already."""
-        if self.associations > self._limits.associations:
+        limit = self._limits.associations
+        if len(self._connections) > limit and self.associations > limit:  # counting takes time
             raise AssociationRejected("too many associations", 2, 3, 2)
 
 

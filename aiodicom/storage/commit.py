@@ -14,6 +14,7 @@ import enum
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -36,6 +37,12 @@ MAXIMUM_SLICES = 512
 """Buffers for one `writev`; the kernel takes at most 1024."""
 
 MAXIMUM_BATCH = 16
+
+LARGE = 1 << 16
+"""Bytes of a job that are worth a second thread."""
+
+SLOW = 0.001
+"""Seconds for a job that say that the disk is waited for, and not the processor."""
 
 
 class Durability(enum.Enum):
@@ -306,6 +313,7 @@ class Writers:
         self._jobs: deque[Job] = deque()
         self._parked: list[threading.Lock] = []  # what idle threads wait for, the last one first
         self._stopping = False
+        self._is_slow = False
         self._finished: deque[Job] = deque()
         self._woken = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -368,7 +376,17 @@ class Writers:
         job.file.busy = True
         self._outstanding += 1
         self._jobs.append(job)
-        self._wake_one()
+        if len(self._parked) == self._count or self._is_much(job):
+            self._wake_one()
+
+    def _is_much(self, job: Job) -> bool:
+        """Tell whether a second thread helps the one that is at work.
+
+        With small objects on a fast disk it does not: the two take the interpreter from each
+        other and from the event loop at every system call.
+        """
+        size = 0 if job.block is None else job.block.size
+        return size >= LARGE or len(self._jobs) > MAXIMUM_BATCH or self._is_slow
 
     def _wake_one(self) -> None:
         """Wake one idle thread, the one that worked last; a queue would wake them all."""
@@ -382,7 +400,9 @@ class Writers:
         woken.acquire()
         while True:
             if batch := self._take():
+                began = time.perf_counter()
                 perform(batch, self._durability)
+                self._is_slow = time.perf_counter() - began > SLOW * len(batch)
                 self._report(batch)
                 continue
             self._parked.append(woken)
@@ -396,7 +416,8 @@ class Writers:
         """Take what is there, and leave a share of it for the others."""
         jobs = self._jobs
         batch: list[Job] = []
-        share = min(len(jobs) // self._count + 1, MAXIMUM_BATCH)
+        awake = self._count - len(self._parked)
+        share = min(len(jobs) // max(awake, 1) + 1, MAXIMUM_BATCH)
         with contextlib.suppress(IndexError):
             while len(batch) < share:
                 batch.append(jobs.popleft())

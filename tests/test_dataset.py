@@ -1,0 +1,345 @@
+"""DatasetStream: between an association that feeds it and a handler that reads, or does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+import aiodicom
+from aiodicom import AssociationLost, DatasetStream, Status, StoreRequest
+from aiodicom.wire.buffers import Account, Block, Pool
+from tests.peer import CT_CONTEXT, Peer, command_pdu, dataset_pdus, store_command, store_pdus
+from tests.serving import MIB, Gate, Peak, happens, serving
+
+
+class Holder:
+    """The connection of an account, which has none."""
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+    def squeeze(self) -> None:
+        pass
+
+
+class Feed:
+    """A stream, and what an association does to it."""
+
+    def __init__(self) -> None:
+        self.account = Account(Pool(), Holder(), 4 * MIB)
+        self.discards = 0
+        self.stream = DatasetStream(self._discarded)
+
+    def _discarded(self) -> None:
+        self.discards += 1
+
+    def __call__(self, data: bytes, *, is_last: bool = False) -> None:
+        block = Block(self.account, [bytearray(data)], len(data)) if data else None
+        self.stream.feed(block, is_last)
+
+    @property
+    def held(self) -> int:
+        return self.account.held
+
+
+async def started(reading: asyncio.Task[bytes] | asyncio.Task[Block | None]) -> None:
+    """Let a task run until it waits."""
+    await asyncio.sleep(0)
+    assert not reading.done()
+
+
+# Reading ---------------------------------------------------------------------------------------
+
+
+async def test_chunks_come_as_they_were_fed() -> None:
+    feed = Feed()
+    chunks = feed.stream.__aiter__()
+    feed(b"one")
+    assert await anext(chunks) == b"one"
+    feed(b"two")
+    feed(b"three", is_last=True)
+    assert b"".join([chunk async for chunk in chunks]) == b"twothree"
+    assert feed.held == 0
+
+
+async def test_read_waits_for_all_of_it() -> None:
+    feed = Feed()
+    reading = asyncio.ensure_future(feed.stream.read())
+    await started(reading)
+    feed(b"one")
+    await started(reading)
+    feed(b"", is_last=True)
+    assert await reading == b"one"
+
+
+async def test_size_and_completeness_are_what_has_come() -> None:
+    feed = Feed()
+    feed(b"one")
+    assert (feed.stream.size, feed.stream.complete, feed.stream.consumed) == (3, False, False)
+    feed(b"two", is_last=True)
+    assert (feed.stream.size, feed.stream.complete, feed.stream.consumed) == (6, True, False)
+    await feed.stream.read()
+    assert feed.stream.consumed
+
+
+async def test_an_empty_dataset_ends_at_once() -> None:
+    feed = Feed()
+    feed(b"", is_last=True)
+    assert await feed.stream.block() is None
+    assert await feed.stream.read() == b""
+    assert feed.stream.consumed
+
+
+async def test_a_block_waits_for_as_much_as_was_asked_for() -> None:
+    feed = Feed()
+    reading = asyncio.ensure_future(feed.stream.block(5))
+    feed(b"1234")
+    await started(reading)
+    feed(b"56")
+    block = await reading
+    assert block is not None
+    assert (bytes(block), block.size, feed.held) == (b"123456", 6, 6)
+    block.release()
+    assert feed.held == 0
+
+
+async def test_a_block_at_the_end_is_smaller() -> None:
+    feed = Feed()
+    reading = asyncio.ensure_future(feed.stream.block(1000))
+    await started(reading)
+    feed(b"1234", is_last=True)
+    block = await reading
+    assert block is not None
+    with block:
+        assert bytes(block) == b"1234"
+    assert await feed.stream.block(1000) is None
+
+
+async def test_a_block_is_smaller_where_memory_is_short() -> None:
+    feed = Feed()
+    reading = asyncio.ensure_future(feed.stream.block(1000))
+    feed(b"1234")
+    await started(reading)
+    feed.stream.hurry()
+    block = await reading
+    assert block is not None
+    block.release()
+    feed(b"5678")
+    reading = asyncio.ensure_future(feed.stream.block(1000))
+    await started(reading)  # once only
+    feed(b"", is_last=True)
+    block = await reading
+    assert block is not None
+    block.release()
+
+
+async def test_there_is_nothing_to_hurry_before_something_has_come() -> None:
+    feed = Feed()
+    reading = asyncio.ensure_future(feed.stream.block(1000))
+    await started(reading)
+    feed.stream.hurry()
+    await started(reading)
+    feed(b"1")
+    block = await reading
+    assert block is not None
+    block.release()
+
+
+async def test_a_reader_that_was_cancelled_has_lost_nothing() -> None:
+    feed = Feed()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await feed.stream.block()
+    feed(b"one", is_last=True)
+    assert await feed.stream.read() == b"one"
+
+
+async def test_two_readers_are_one_too_many() -> None:
+    feed = Feed()
+    reading = asyncio.ensure_future(feed.stream.read())
+    await started(reading)
+    with pytest.raises(RuntimeError, match="two"):
+        await feed.stream.block()
+    feed(b"", is_last=True)
+    await reading
+
+
+async def test_small_pieces_are_kept_together() -> None:
+    feed = Feed()
+    for _ in range(10_000):
+        feed(b"x")
+    assert len(feed.stream._blocks) == 1
+    block = await feed.stream.block()
+    assert block is not None
+    with block:
+        assert (block.size, feed.held) == (10_000, 10_000)
+        assert len(block.views) == 1
+    assert feed.held == 0
+
+
+# Not reading -----------------------------------------------------------------------------------
+
+
+async def test_what_is_discarded_is_not_held() -> None:
+    feed = Feed()
+    feed(b"one")
+    feed.stream.discard()
+    feed.stream.discard()
+    assert (feed.held, feed.discards, feed.stream.consumed) == (0, 1, True)
+    feed(b"two")
+    assert feed.held == 0
+    feed(b"three", is_last=True)
+    await feed.stream.wait_complete()
+
+
+async def test_the_upper_layer_hears_nothing_of_a_discard_after_the_last_fragment() -> None:
+    feed = Feed()
+    feed(b"one", is_last=True)
+    feed.stream.discard()
+    assert (feed.held, feed.discards) == (0, 0)
+    assert feed.stream.discarded
+
+
+async def test_a_discard_wakes_nobody_with_a_short_read_before_the_end() -> None:
+    feed = Feed()
+    feed(b"one")
+    feed.stream.discard()
+    waiting = asyncio.ensure_future(feed.stream.wait_complete())
+    await asyncio.sleep(0)
+    feed(b"two")
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    feed(b"", is_last=True)
+    await waiting
+
+
+# The end of the association ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        DatasetStream.read,
+        DatasetStream.block,
+        DatasetStream.wait_complete,
+        lambda stream: anext(aiter(stream)),
+    ],
+)
+async def test_an_association_that_ends_is_raised_for_good(
+    way: Callable[[DatasetStream], Awaitable[object]],
+) -> None:
+    feed = Feed()
+    feed(b"one")
+    feed.stream.fail(AssociationLost("gone"))
+    assert feed.held == 0
+    for _ in range(2):
+        with pytest.raises(AssociationLost, match="gone"):
+            await way(feed.stream)
+
+
+async def test_an_association_that_ends_wakes_the_reader() -> None:
+    feed = Feed()
+    reading = asyncio.ensure_future(feed.stream.block(1000))
+    await started(reading)
+    feed.stream.fail(AssociationLost("gone"))
+    with pytest.raises(AssociationLost, match="gone"):
+        await reading
+
+
+async def test_an_association_that_ends_after_the_last_fragment_takes_nothing_away() -> None:
+    feed = Feed()
+    feed(b"one", is_last=True)
+    feed.stream.fail(AssociationLost("gone"))
+    assert await feed.stream.read() == b"one"
+
+
+async def test_what_comes_after_the_end_is_not_held() -> None:
+    feed = Feed()
+    feed.stream.fail(AssociationLost("gone"))
+    feed(b"one")
+    assert feed.held == 0
+
+
+# On a socket -----------------------------------------------------------------------------------
+
+
+async def test_not_reading_is_back_pressure(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, peak, data = Gate(), Peak(monkeypatch), bytes(50 * MIB)
+    limits = aiodicom.Limits(association_bytes=4 * MIB)
+    async with serving(store=gate, limits=limits) as server, Peer(server.port) as peer:
+        await peer.associate()
+        sending = asyncio.ensure_future(peer.send(store_pdus("1.2.3", data)))
+        await happens(gate.entered)
+        done, _ = await asyncio.wait([sending], timeout=0.5)
+        assert not done  # it cannot get rid of the 50 MB
+        assert 4 * MIB < peak.account <= 4 * MIB + MIB  # one buffer more than the limit
+        gate.opened.set()
+        assert await peer.status() == Status.SUCCESS
+        await sending
+        assert await gate.outcome() == data
+
+
+async def test_not_reading_pipelined_objects_is_back_pressure(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, peak = Gate(), Peak(monkeypatch)
+    limits = aiodicom.Limits(association_bytes=2 * MIB)
+    async with serving(store=gate, limits=limits) as server, Peer(server.port) as peer:
+        await peer.associate()
+        objects = [store_pdus(f"1.2.{i}", bytes(MIB // 2), i) for i in range(60)]
+        sending = asyncio.ensure_future(peer.send(b"".join(objects)))
+        await happens(gate.entered)
+        done, _ = await asyncio.wait([sending], timeout=0.3)
+        assert not done
+        assert peak.account <= 2 * MIB + MIB
+        gate.opened.set()
+        assert {await peer.status() for _ in objects} == {Status.SUCCESS}
+        await sending
+
+
+async def test_blocks_that_are_kept_are_back_pressure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The budget counts what a handler has taken and not released: a writers' queue."""
+    enough, peak = asyncio.Event(), Peak(monkeypatch)
+
+    async def handler(request: StoreRequest) -> int:
+        blocks = []
+        while request.dataset.size < 3 * MIB:
+            blocks.append(await request.dataset.block())
+        try:
+            async with asyncio.timeout(0.3):  # above the limit nothing more comes
+                while True:
+                    blocks.append(await request.dataset.block(8 * MIB))
+        except TimeoutError:
+            enough.set()
+        for block in blocks:
+            assert block is not None
+            block.release()
+        await request.dataset.read()
+        return Status.SUCCESS
+
+    limits = aiodicom.Limits(association_bytes=4 * MIB)
+    async with serving(store=handler, limits=limits) as server, Peer(server.port) as peer:
+        await peer.associate()
+        sending = asyncio.ensure_future(peer.send(store_pdus("1.2.3", bytes(20 * MIB))))
+        await happens(enough)
+        assert peak.account <= 4 * MIB + MIB
+        assert await peer.status() == Status.SUCCESS
+        await sending
+
+
+async def test_one_byte_fragments_do_not_multiply_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, peak = Gate(), Peak(monkeypatch)
+    async with serving(store=gate) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.send(command_pdu(store_command("1.2.3")))
+        await peer.send(dataset_pdus(bytes(30_000), CT_CONTEXT, size=1))
+        await happens(gate.entered)
+        gate.opened.set()
+        assert await peer.status() == Status.SUCCESS
+        assert await gate.outcome() == bytes(30_000)
+        assert peak.account <= 2 * MIB
