@@ -144,6 +144,7 @@ class Association:
         self._inbox: deque[_Arrival | ReleaseRequest] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._end: AssociationClosed | None = None
+        self._was_receiving = False
         self._stopping = False
 
     # What comes from the connection ----------------------------------------------------------
@@ -182,6 +183,7 @@ class Association:
         """Hear that the association has ended without release."""
         if self._end is None:
             self._end = error
+            self._was_receiving = self.receiving is not None
         if self.receiving is not None:
             self.receiving.fail(error)
             self.receiving = None
@@ -210,7 +212,8 @@ class Association:
         except AssociationAborted:
             logger.info("Association Aborted")
         except AssociationClosed as error:
-            logger.warning("Association Lost: %s", error)
+            level = logging.WARNING if self._was_receiving else logging.INFO
+            logger.log(level, "Association Aborted: %s", error)
         finally:
             self._drop_the_rest()
             self._upper.abort()  # whatever has ended the conversation, none goes on without one

@@ -193,7 +193,12 @@ class ElementWalker:
                 length = self._u32.unpack_from(data, position + 8)[0]
                 value = position + 12
             elif vr not in _SHORT_VRS:
-                raise _not_a_dataset("an element has no VR that the standard knows")
+                if self._previous or length or group << 16 | element > self._last:
+                    raise _not_a_dataset("an element has no VR that the standard knows")
+                # The first element, and a short one: this sender writes implicit VR under a
+                # transfer syntax that is explicit, as there are some.
+                self._explicit = False
+                continue
             tag = group << 16 | element
             if self._open:
                 position = self._nested(tag, vr, length, value)

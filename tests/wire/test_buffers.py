@@ -1,0 +1,377 @@
+"""Slabs, blocks, accounts and the pool: what is held, who is paused, what is used again."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiodicom.wire.buffers import SCRATCH_SIZE, SLAB_SIZE, Account, Block, Pool, Slab
+from tests.wire.feeding import Holder
+
+SMALL = 1000
+
+
+class Squeezed(Holder):
+    """A holder whose consumer takes what is there as soon as it is asked to."""
+
+    slab: Slab | None = None
+
+    def squeeze(self) -> None:
+        super().squeeze()
+        slab, self.slab = self.slab, None
+        if slab is not None:
+            self.account.filled()
+            slab.release()
+
+    account: Account
+
+
+def account(pool: Pool | None = None, limit: int = 1 << 30) -> tuple[Account, Squeezed]:
+    holder = Squeezed()
+    holder.account = Account(pool or Pool(), holder, limit)
+    return holder.account, holder
+
+
+def small_pool(slabs: int = 10, spare: int = 8) -> Pool:
+    return Pool(budget=slabs * SMALL, slab_size=SMALL, spare=spare)
+
+
+def taken(of: Account) -> Slab:
+    slab = of.take_slab()
+    assert slab is not None
+    return slab
+
+
+def part(of: Account, slab: Slab, size: int = 10) -> Block:
+    """A block of the first bytes of a slab."""
+    return Block(of, [slab.view[:size]], size, slab.share())
+
+
+def copy(of: Account, data: bytes) -> Block:
+    return Block(of, [bytearray(data)], len(data))
+
+
+# Counting --------------------------------------------------------------------------------------
+
+
+def test_a_slab_counts_with_its_capacity() -> None:
+    one, _ = account()
+    slab = taken(one)
+    assert (one.held, one.pool.held, len(slab.view)) == (SLAB_SIZE, SLAB_SIZE, SLAB_SIZE)
+    slab.release()
+    assert (one.held, one.pool.held) == (0, 0)
+
+
+def test_a_slab_goes_back_with_its_last_user() -> None:
+    one, _ = account()
+    slab = taken(one)
+    first, second = part(one, slab), part(one, slab)
+    slab.release()
+    first.release()
+    assert one.held == SLAB_SIZE
+    second.release()
+    assert one.held == 0
+
+
+def test_a_copy_counts_with_its_size() -> None:
+    one, _ = account()
+    block = copy(one, bytes(123))
+    assert (one.held, one.pool.held) == (123, 123)
+    block.release()
+    assert (one.held, one.pool.held) == (0, 0)
+
+
+def test_releasing_a_block_twice_gives_back_once() -> None:
+    one, _ = account()
+    slab = taken(one)
+    shared, copied = part(one, slab), copy(one, b"abc")
+    for block in (shared, copied, shared, copied):
+        block.release()
+    assert one.held == SLAB_SIZE
+    slab.release()
+    assert one.held == 0
+
+
+def test_a_block_is_released_by_its_context() -> None:
+    one, _ = account()
+    with copy(one, b"abc") as block:
+        assert bytes(block) == b"abc"
+    assert (one.held, block.views) == (0, [])
+
+
+def test_accounts_of_one_pool_are_counted_together_and_apart() -> None:
+    pool = Pool()
+    (one, _), (two, _) = account(pool), account(pool)
+    blocks = copy(one, bytes(5)), copy(two, bytes(7))
+    assert (one.held, two.held, pool.held) == (5, 7, 12)
+    blocks[0].release()
+    assert (one.held, two.held, pool.held) == (0, 7, 7)
+
+
+# Absorbing -------------------------------------------------------------------------------------
+
+
+def test_absorbed_bytes_stand_behind_and_are_released_together() -> None:
+    one, _ = account()
+    slab = taken(one)
+    slab.view[:4] = b"abcd"
+    first, second = part(one, slab, 4), copy(one, b"ef")
+    first.absorb(second)
+    slab.release()
+    assert (bytes(first), first.size) == (b"abcdef", 6)
+    second.release()
+    assert one.held == SLAB_SIZE + 2
+    first.release()
+    assert one.held == 0
+
+
+def test_absorbed_single_bytes_are_one_object() -> None:
+    one, _ = account()
+    block = copy(one, b"")
+    for byte in b"abcdefgh" * 100:
+        block.absorb(copy(one, bytes((byte,))))
+    assert len(block.views) == 1
+    assert bytes(block) == b"abcdefgh" * 100
+    assert one.held == 800
+
+
+def test_a_copy_does_not_grow_beyond_the_scratch_buffer() -> None:
+    one, _ = account()
+    block = copy(one, bytes(SCRATCH_SIZE))
+    block.absorb(copy(one, b"x"))
+    assert [len(view) for view in block.views] == [SCRATCH_SIZE, 1]
+    assert block.size == SCRATCH_SIZE + 1
+
+
+def test_absorbing_a_part_of_a_slab_keeps_the_slab() -> None:
+    one, _ = account()
+    slab = taken(one)
+    slab.view[:4] = b"cdef"
+    first = copy(one, b"ab")
+    first.absorb(part(one, slab, 4))
+    slab.release()
+    assert bytes(first) == b"abcdef"
+    first.release()
+    assert one.held == 0
+
+
+def test_only_small_copies_are_small_copies() -> None:
+    one, _ = account()
+    slab = taken(one)
+    assert copy(one, b"x").is_small_copy
+    assert not copy(one, bytes(SCRATCH_SIZE // 2)).is_small_copy
+    assert not part(one, slab).is_small_copy
+
+
+# Reuse -----------------------------------------------------------------------------------------
+
+
+def test_a_slab_is_used_again() -> None:
+    one, _ = account()
+    slab = taken(one)
+    slab.view[:3] = b"abc"
+    slab.release()
+    assert bytes(taken(one).view[:3]) == b"abc"
+
+
+def test_a_slab_of_which_a_view_is_kept_is_not_used_again() -> None:
+    one, _ = account()
+    slab = taken(one)
+    slab.view[:3] = b"abc"
+    block = part(one, slab, 3)
+    kept = memoryview(block.views[0])  # a consumer's own
+    slab.release()
+    block.release()
+    other = taken(one)
+    other.view[:3] = b"xyz"
+    assert bytes(kept) == b"abc"
+    other.release()
+
+
+def test_a_view_that_is_kept_does_not_count() -> None:
+    # Nobody can tell how long it lives: the slab is the consumer's now.
+    one, _ = account()
+    slab = taken(one)
+    kept = slab.view[:3]
+    slab.release()
+    assert (one.held, len(kept)) == (0, 3)
+
+
+def test_releasing_a_block_ends_its_views() -> None:
+    one, _ = account()
+    slab = taken(one)
+    block = part(one, slab)
+    view = block.views[0]
+    block.release()
+    with pytest.raises(ValueError, match="released"):
+        bytes(view)
+    slab.release()
+
+
+def test_a_view_in_use_does_not_stop_a_release() -> None:
+    one, _ = account()
+    slab = taken(one)
+    block = part(one, slab)
+    in_use = memoryview(block.views[0])  # as an array made of it: the view itself is held
+    slab.release()
+    block.release()
+    assert (one.held, len(in_use)) == (0, 10)
+
+
+@pytest.mark.parametrize(("spare", "expected"), [(0, 0), (1, 1), (2, 2)])
+def test_only_some_slabs_are_kept(spare: int, expected: int) -> None:
+    one, _ = account(small_pool(spare=spare))
+    first = [taken(one) for _ in range(2)]
+    for slab in first:
+        slab.view[:1] = b"!"
+        slab.release()
+    again = [taken(one) for _ in range(2)]
+    assert sum(bytes(slab.view[:1]) == b"!" for slab in again) == expected
+
+
+# Pausing ---------------------------------------------------------------------------------------
+
+
+def test_an_account_is_paused_above_its_limit_and_goes_on_at_half_of_it() -> None:
+    one, holder = account(limit=100)
+    blocks = [copy(one, bytes(25)) for _ in range(4)]
+    assert not holder.paused
+    blocks.append(copy(one, b"x"))
+    assert holder.paused
+    blocks[0].release()
+    blocks[1].release()
+    assert holder.paused  # 51 are left
+    blocks[4].release()
+    assert not holder.paused
+
+
+def test_a_pause_is_told_once() -> None:
+    one, holder = account(limit=10)
+    _blocks = [copy(one, bytes(11)) for _ in range(3)]
+    assert holder.pauses == 1
+
+
+def test_a_budget_that_is_used_up_gives_no_slab_and_pauses() -> None:
+    pool = small_pool(slabs=2)
+    one, holder = account(pool)
+    blocks = [copy(one, bytes(SMALL + 1))]
+    assert one.take_slab() is None
+    assert holder.paused
+    blocks[0].release()
+    assert not holder.paused
+    assert one.take_slab() is not None
+
+
+def test_who_holds_nothing_goes_on_as_soon_as_a_slab_is_free() -> None:
+    pool = small_pool(slabs=10)
+    (rich, _), (poor, poor_holder) = account(pool), account(pool)
+    blocks = [copy(rich, bytes(SMALL)) for _ in range(9)]
+    blocks.append(copy(rich, b"x"))
+    assert poor.take_slab() is None
+    assert poor_holder.paused
+    blocks.pop().release()  # exactly one slab is free, and the pool is crowded all the same
+    assert not poor_holder.paused
+    assert poor.take_slab() is not None
+
+
+def test_from_half_of_the_budget_on_the_greediest_is_paused() -> None:
+    pool = small_pool(slabs=10)
+    (greedy, greedy_holder), (modest, modest_holder) = account(pool), account(pool)
+    _slabs = [taken(greedy), taken(modest)]
+    _blocks = [copy(greedy, bytes(3000)), copy(modest, bytes(100)), copy(greedy, b"x")]
+    assert pool.held > pool.crowded
+    assert greedy_holder.paused
+    assert not modest_holder.paused
+
+
+def test_over_the_budget_everybody_is_paused() -> None:
+    pool = small_pool(slabs=10)
+    (one, _), (two, holder) = account(pool), account(pool)
+    _blocks = [copy(one, bytes(10 * SMALL)), copy(two, b"x")]
+    assert holder.paused
+
+
+def test_the_greedy_goes_on_when_the_pool_is_no_longer_crowded() -> None:
+    pool = small_pool(slabs=10)
+    (greedy, holder), (other, _) = account(pool), account(pool)
+    mine = [copy(greedy, bytes(1000)), copy(greedy, bytes(5000))]
+    theirs = [copy(other, bytes(2000)), copy(other, bytes(2500))]
+    mine.pop().release()
+    assert holder.paused  # 5500 of 10000 are held
+    theirs.pop().release()
+    assert not holder.paused
+
+
+def test_who_is_out_of_slabs_squeezes_those_who_are_filling_some() -> None:
+    # Nobody may be left to give anything back later: what is free now is taken now.
+    pool = small_pool(slabs=2)
+    (slow, slow_holder), (late, late_holder) = account(pool), account(pool)
+    slow_holder.slab = taken(slow)
+    block = copy(slow, b"x")
+    slab = late.take_slab()
+    assert slab is not None
+    assert (slow_holder.squeezed, late_holder.squeezed) == (1, 0)
+    assert not late_holder.paused
+    block.release()
+
+
+def test_who_gets_nothing_by_squeezing_waits() -> None:
+    pool = small_pool(slabs=2)
+    (slow, slow_holder), (late, late_holder) = account(pool), account(pool)
+    slow_holder.slab = taken(slow)
+    kept = part(slow, slow_holder.slab)
+    block = copy(slow, b"x")
+    assert late.take_slab() is None
+    assert late_holder.paused
+    kept.release()
+    assert not late_holder.paused
+    block.release()
+
+
+def test_only_who_fills_a_slab_is_squeezed() -> None:
+    pool = small_pool(slabs=2)
+    one, holder = account(pool)
+    slab = taken(one)
+    one.filled()
+    _block = copy(one, bytes(SMALL))
+    assert one.take_slab() is None
+    assert holder.squeezed == 0
+    slab.release()
+
+
+def test_the_longest_waiting_goes_on_first() -> None:
+    pool = small_pool(slabs=2)
+    greedy, _ = account(pool)
+    block = copy(greedy, bytes(2 * SMALL))
+    order: list[int] = []
+    for number in range(3):
+        late, holder = account(pool)
+        holder.resume_reading = lambda number=number: order.append(number)  # type: ignore[method-assign,misc]
+        late.take_slab()
+    block.release()
+    assert order == [0, 1, 2]
+
+
+def test_a_closed_account_is_not_resumed() -> None:
+    one, holder = account(limit=10)
+    block = copy(one, bytes(11))
+    one.close()
+    holder.paused = False
+    holder.resume_reading = pytest.fail  # type: ignore[method-assign]
+    block.release()
+    assert (one.held, one.pool.held, one.pool.waiting) == (0, 0, {})
+
+
+def test_a_closed_account_is_not_squeezed() -> None:
+    pool = small_pool(slabs=2)
+    one, holder = account(pool)
+    holder.slab = taken(one)
+    one.close()
+    block = copy(account(pool)[0], b"x")
+    assert account(pool)[0].take_slab() is None
+    assert holder.squeezed == 0
+    block.release()
+
+
+def test_a_budget_of_less_than_two_slabs_is_no_budget() -> None:
+    with pytest.raises(ValueError, match="less than two slabs"):
+        Pool(budget=2 * SLAB_SIZE - 1)

@@ -1,0 +1,328 @@
+"""The acceptor's answer: contexts, transfer syntaxes, windows, and what is echoed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.uid import AllTransferSyntaxes
+from pynetdicom import sop_class
+from pynetdicom.presentation import AllStoragePresentationContexts
+
+from aiodicom.errors import AssociationRejected
+from aiodicom.wire.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from aiodicom.wire.items import (
+    AcceptedContext,
+    ApplicationContext,
+    AsynchronousOperationsWindow,
+    MaximumLength,
+    ProposedContext,
+    RoleSelection,
+    TransferSyntax,
+    UserIdentity,
+    UserIdentityResponse,
+    UserInformation,
+)
+from aiodicom.wire.negotiation import (
+    EXPLICIT_BIG,
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    UNCOMPRESSED,
+    VERIFICATION,
+    Agreement,
+    Policy,
+    PresentationContext,
+    choose_transfer_syntax,
+    is_standard,
+    is_storage,
+    negotiate,
+)
+from aiodicom.wire.pdu import AssociateRequest, decode_pdu, encode_pdu
+from tests.peer import CT, association_request
+
+JPEG, J2K = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"
+PRIVATE, OTHER = "1.2.3.4", "2.25.1"
+
+EVERYTHING = Policy(supports=lambda uid: True)
+NOTHING = Policy(supports=lambda uid: False)
+
+
+def answers(
+    *contexts: ProposedContext, policy: Policy = EVERYTHING
+) -> dict[int, PresentationContext]:
+    return negotiate(association_request(contexts), policy).contexts
+
+
+def answer(context: ProposedContext, policy: Policy = EVERYTHING) -> PresentationContext:
+    return answers(context, policy=policy)[context.context_id]
+
+
+def window(invoked: int, performed: int = 1, policy: Policy = EVERYTHING) -> Agreement:
+    asked = AsynchronousOperationsWindow(invoked, performed)
+    return negotiate(association_request(more=(asked,)), policy)
+
+
+# Transfer syntaxes -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("proposed", "chosen"),
+    [
+        ([IMPLICIT_LITTLE], IMPLICIT_LITTLE),
+        ([IMPLICIT_LITTLE, EXPLICIT_BIG, EXPLICIT_LITTLE], EXPLICIT_LITTLE),
+        ([IMPLICIT_LITTLE, EXPLICIT_BIG], EXPLICIT_BIG),
+        ([JPEG, EXPLICIT_LITTLE], JPEG),
+        ([J2K, JPEG], J2K),
+        ([EXPLICIT_LITTLE, JPEG], EXPLICIT_LITTLE),
+        ([IMPLICIT_LITTLE, JPEG], IMPLICIT_LITTLE),
+        ([PRIVATE], PRIVATE),
+        ([PRIVATE, OTHER], PRIVATE),
+        ([PRIVATE, JPEG], JPEG),
+        ([PRIVATE, IMPLICIT_LITTLE], IMPLICIT_LITTLE),
+        (["", PRIVATE], PRIVATE),
+        ([""], ""),
+        ([], ""),
+    ],
+)
+def test_the_transfer_syntax_of_a_receiver_that_stores_what_comes(
+    proposed: list[str], chosen: str
+) -> None:
+    assert choose_transfer_syntax(proposed) == chosen
+
+
+@given(st.lists(st.sampled_from([*UNCOMPRESSED, JPEG, J2K, PRIVATE, OTHER]), max_size=5))
+@settings(max_examples=100, deadline=None, database=None)
+def test_what_is_chosen_was_proposed(proposed: list[str]) -> None:
+    chosen = choose_transfer_syntax(proposed)
+    assert chosen in proposed or (chosen, proposed) == ("", [])
+
+
+@pytest.mark.parametrize("uid", AllTransferSyntaxes)
+def test_any_transfer_syntax_that_is_alone_is_chosen(uid: str) -> None:
+    assert choose_transfer_syntax([uid]) == uid
+
+
+# Abstract syntaxes -----------------------------------------------------------------------------
+
+
+def test_every_storage_class_that_pynetdicom_knows_is_one() -> None:
+    missing = [str(c.abstract_syntax) for c in AllStoragePresentationContexts]
+    assert [uid for uid in missing if not is_storage(uid)] == []
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        sop_class._QR_CLASSES,
+        sop_class._BASIC_WORKLIST_CLASSES,
+        sop_class._PRINT_MANAGEMENT_CLASSES,
+        sop_class._PROCEDURE_STEP_CLASSES,
+        sop_class._RELEVANT_PATIENT_QUERY_CLASSES,
+        sop_class._STORAGE_COMMITMENT_CLASSES,
+        sop_class._UNIFIED_PROCEDURE_STEP_CLASSES,
+        sop_class._VERIFICATION_CLASSES,
+    ],
+)
+def test_no_other_service_is_storage(service: dict[str, str]) -> None:
+    assert service
+    assert [name for name, uid in service.items() if is_storage(uid)] == []
+
+
+def test_a_private_class_is_taken_for_storage_and_nothing_is_not() -> None:
+    assert is_storage("1.2.3.4")
+    assert not is_storage("")
+    assert is_storage("1.2.840.10008.5.1.4.1.1.9999")  # newer than this program
+
+
+def test_what_is_standard() -> None:
+    assert is_standard(CT)
+    assert not is_standard("1.2.840.10008")
+    assert not is_standard("1.2.840.100089.1")
+
+
+# Contexts --------------------------------------------------------------------------------------
+
+
+def test_an_accepted_context() -> None:
+    context = answer(ProposedContext.of(3, CT, IMPLICIT_LITTLE, EXPLICIT_LITTLE))
+    assert context == PresentationContext(3, CT, EXPLICIT_LITTLE, 0)
+    assert context.is_accepted
+
+
+def test_an_abstract_syntax_that_is_not_served() -> None:
+    context = answer(ProposedContext.of(3, CT, JPEG, EXPLICIT_LITTLE), NOTHING)
+    assert (context.result, context.transfer_syntax) == (3, JPEG)
+    assert not context.is_accepted
+
+
+def test_a_transfer_syntax_that_is_not_served() -> None:
+    policy = Policy(supports=lambda uid: True, choose=lambda proposed: "")
+    context = answer(ProposedContext.of(3, CT, JPEG, EXPLICIT_LITTLE), policy)
+    assert (context.result, context.transfer_syntax) == (4, JPEG)
+
+
+def test_a_context_without_an_abstract_syntax() -> None:
+    context = answer(ProposedContext(3, (TransferSyntax(IMPLICIT_LITTLE),)))
+    assert (context.abstract_syntax, context.result) == ("", 3)
+
+
+@pytest.mark.parametrize("transfer", [(), ("",), ("\0",)])
+def test_a_context_without_a_transfer_syntax(transfer: tuple[str, ...]) -> None:
+    assert answer(ProposedContext.of(3, CT, *transfer)).result == 4
+
+
+def test_padded_syntaxes_are_understood() -> None:
+    context = answer(
+        ProposedContext.of(3, CT + "\0", EXPLICIT_LITTLE + "\0"),
+        Policy(supports=lambda uid: uid == CT),
+    )
+    assert context == PresentationContext(3, CT, EXPLICIT_LITTLE)
+
+
+@pytest.mark.parametrize("context_id", [0, 2, 128, 254])
+def test_an_even_context_id_is_answered_like_any_other(context_id: int) -> None:
+    assert answer(ProposedContext.of(context_id, CT, IMPLICIT_LITTLE)).is_accepted
+
+
+def test_the_same_class_in_several_contexts() -> None:
+    made = answers(
+        ProposedContext.of(1, CT, JPEG),
+        ProposedContext.of(3, CT, IMPLICIT_LITTLE),
+        ProposedContext.of(5, CT, EXPLICIT_LITTLE),
+    )
+    assert [c.transfer_syntax for c in made.values()] == [JPEG, IMPLICIT_LITTLE, EXPLICIT_LITTLE]
+
+
+def test_128_contexts_are_answered_in_order() -> None:
+    ids = range(255, 0, -2)
+    proposed = [ProposedContext.of(n, CT, IMPLICIT_LITTLE) for n in ids]
+    accept = negotiate(association_request(proposed), EVERYTHING).accept
+    assert [c.context_id for c in accept.presentation_contexts] == list(ids)
+
+
+def test_a_context_id_that_is_used_twice_is_answered_once() -> None:
+    proposed = [ProposedContext.of(1, VERIFICATION, IMPLICIT_LITTLE), ProposedContext.of(1, CT)]
+    agreement = negotiate(association_request(proposed), EVERYTHING)
+    (answered,) = agreement.accept.presentation_contexts
+    assert answered.result == agreement.contexts[1].result
+
+
+def test_no_contexts_are_accepted_too() -> None:
+    assert negotiate(association_request([]), EVERYTHING).contexts == {}
+
+
+# The A-ASSOCIATE-AC ----------------------------------------------------------------------------
+
+
+def test_the_answer_says_what_was_agreed() -> None:
+    policy = Policy(supports=lambda uid: uid == CT, maximum_length=4321)
+    proposed = [ProposedContext.of(1, VERIFICATION, JPEG), ProposedContext.of(3, CT, JPEG)]
+    accept = negotiate(association_request(proposed), policy).accept
+    assert accept.presentation_contexts == (
+        AcceptedContext(1, 3, (TransferSyntax(JPEG),)),
+        AcceptedContext(3, 0, (TransferSyntax(JPEG),)),
+    )
+    assert accept.application_context_name == "1.2.840.10008.3.1.1.1"
+    assert accept.user_item(MaximumLength) == MaximumLength(4321)
+    assert accept.implementation_class_uid == IMPLEMENTATION_CLASS_UID
+    assert accept.implementation_version_name == IMPLEMENTATION_VERSION_NAME
+    assert decode_pdu(encode_pdu(accept)) == accept
+
+
+def test_what_the_standard_wants_echoed_is_echoed() -> None:
+    request = replace(
+        association_request(),
+        called_ae_title_field=b"  CALLED \0      ",
+        calling_ae_title_field=bytes(range(200, 216)),
+        reserved=bytes(range(32)),
+    )
+    accept = negotiate(request, EVERYTHING).accept
+    assert encode_pdu(accept)[10:74] == encode_pdu(request)[10:74]
+
+
+def test_the_protocol_version_is_ours() -> None:
+    request = replace(association_request(), protocol_version=0xFFFF)
+    assert negotiate(request, EVERYTHING).accept.protocol_version == 1
+
+
+@pytest.mark.parametrize("name", ["", "1.2.3", "1.2.840.10008.3.1.1.2"])
+def test_another_application_context_is_rejected(name: str) -> None:
+    request = replace(association_request(), items=(ApplicationContext(name),))
+    with pytest.raises(AssociationRejected) as caught:
+        negotiate(request, EVERYTHING)
+    rejected = caught.value
+    assert (rejected.result, rejected.source, rejected.reason) == (1, 1, 2)
+
+
+def test_no_application_context_is_rejected() -> None:
+    with pytest.raises(AssociationRejected):
+        negotiate(replace(association_request(), items=(UserInformation(()),)), EVERYTHING)
+
+
+def test_a_request_without_user_information_is_answered() -> None:
+    items = association_request().items[:-1]
+    accept = negotiate(replace(association_request(), items=items), EVERYTHING).accept
+    assert accept.user_item(MaximumLength) is not None
+
+
+def test_what_was_not_asked_for_is_not_answered() -> None:
+    accept = negotiate(association_request(), EVERYTHING).accept
+    assert accept.user_item(AsynchronousOperationsWindow) is None
+
+
+def test_roles_and_identities_are_not_answered() -> None:
+    # PS3.7 D.3.3.4 and D.3.3.7: without an answer the default roles hold, and none was checked.
+    asked = RoleSelection(CT, 1, 1), UserIdentity(1, 1, b"me")
+    accept = negotiate(association_request(more=asked), EVERYTHING).accept
+    assert accept.user_item(RoleSelection) is None
+    assert accept.user_item(UserIdentityResponse) is None
+
+
+# Windows ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered", "agreed"),
+    [(1, 1, 1), (8, 1, 1), (1, 8, 1), (5, 8, 5), (8, 5, 5), (0, 8, 8), (8, 0, 8), (0, 0, 0)],
+)
+def test_the_narrower_window_is_agreed_and_0_is_none(asked: int, offered: int, agreed: int) -> None:
+    agreement = window(asked, policy=replace(EVERYTHING, window=offered))
+    item = agreement.accept.user_item(AsynchronousOperationsWindow)
+    assert item == AsynchronousOperationsWindow(agreed, 1)
+    assert agreement.window == agreed
+
+
+def test_without_a_window_one_operation_is_outstanding() -> None:
+    assert negotiate(association_request(), replace(EVERYTHING, window=8)).window == 1
+
+
+# Properties ------------------------------------------------------------------------------------
+
+UIDS = st.sampled_from(["", CT, VERIFICATION, PRIVATE, IMPLICIT_LITTLE, JPEG, CT + "\0"])
+PROPOSED = st.builds(
+    lambda context_id, abstract, transfer: ProposedContext.of(context_id, abstract, *transfer),
+    st.integers(0, 255),
+    UIDS,
+    st.lists(UIDS, max_size=4),
+)
+
+
+@given(st.lists(PROPOSED, max_size=8))
+@settings(max_examples=100, deadline=None, database=None)
+def test_every_context_is_answered_and_nothing_else(proposed: list[ProposedContext]) -> None:
+    request = association_request(proposed)
+    agreement = negotiate(request, Policy(supports=is_storage))
+    assert set(agreement.contexts) == {c.context_id for c in proposed}
+    for context in agreement.contexts.values():
+        if context.is_accepted:
+            assert is_storage(context.abstract_syntax)
+            assert any(
+                context.transfer_syntax in c.transfer_syntaxes
+                for c in proposed
+                if c.context_id == context.context_id
+            )
+    again = decode_pdu(encode_pdu(request))
+    assert isinstance(again, AssociateRequest)
+    assert negotiate(again, Policy(supports=is_storage)) == agreement
