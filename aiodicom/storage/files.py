@@ -13,18 +13,11 @@ import anyio
 from aiodicom.describe import escape
 from aiodicom.errors import Refused
 from aiodicom.requests import StoreRequest
-from aiodicom.storage.commit import (
-    Duplicates,
-    Durability,
-    Job,
-    ObjectExists,
-    ObjectFile,
-    Writers,
-    make_folders,
-    sync_folder,
-)
+from aiodicom.storage.commit import Durability, Job, sync_folder
 from aiodicom.storage.layout import default_name
 from aiodicom.storage.leftovers import Owner, remove_leftovers
+from aiodicom.storage.object_file import Duplicates, ObjectExists, ObjectFile, make_folders
+from aiodicom.storage.writers import Writers
 from aiodicom.wire.buffers import SLAB_SIZE
 from aiodicom.wire.dimse import Status, clean_uid
 from aiodicom.wire.elements import ElementWalker, encoding_of

@@ -25,7 +25,6 @@ __all__ = [
     "Tag",
     "clean_uid",
     "encode_response",
-    "response_to",
 ]
 
 _ELEMENT = struct.Struct("<HHI")
@@ -353,47 +352,6 @@ class CommandSet:
         if ELEMENTS[tag].vr == "US":
             return self.number(tag) is not None
         return bool(self.elements.get(tag, b"").strip(b"\0 "))
-
-
-_ECHOED = (  # of a request, and what a response calls it
-    (Tag.AFFECTED_SOP_CLASS_UID, Tag.AFFECTED_SOP_CLASS_UID),
-    (Tag.AFFECTED_SOP_INSTANCE_UID, Tag.AFFECTED_SOP_INSTANCE_UID),
-    (Tag.REQUESTED_SOP_CLASS_UID, Tag.AFFECTED_SOP_CLASS_UID),
-    (Tag.REQUESTED_SOP_INSTANCE_UID, Tag.AFFECTED_SOP_INSTANCE_UID),
-    (Tag.MESSAGE_ID, Tag.MESSAGE_ID_BEING_RESPONDED_TO),
-    (Tag.EVENT_TYPE_ID, Tag.EVENT_TYPE_ID),
-    (Tag.ACTION_TYPE_ID, Tag.ACTION_TYPE_ID),
-)
-_ECHOED_NUMBERS = tuple((int(source), int(target)) for source, target in _ECHOED)
-
-
-def response_to(
-    request: CommandSet, status: int, comment: str = "", offending: tuple[int, ...] = ()
-) -> CommandSet:
-    """Make the response, without a dataset, to a request.
-
-    Parameters
-    ----------
-    request : CommandSet
-        A request; its UIDs and its Message ID are echoed byte for byte.
-    status : int
-        Status (0000,0900).
-    comment : str
-        Error Comment (0000,0902); cut to 64 characters, and to one line of ASCII.
-    offending : tuple of int
-        Offending Element (0000,0901).
-    """
-    asked = request.elements
-    elements = {target: asked[tag] for tag, target in _ECHOED_NUMBERS if tag in asked}
-    elements[0x0100] = _U16.pack(request.field | RESPONSE)
-    elements[0x0800] = _NO_DATASET
-    elements[0x0900] = _U16.pack(status)
-    if comment:
-        printable = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in comment)
-        elements[0x0902] = _encode_value("LO", printable[:64])
-    if offending:
-        elements[0x0901] = _encode_value("AT", offending)
-    return CommandSet(elements)
 
 
 def encode_response(

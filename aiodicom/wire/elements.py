@@ -30,6 +30,9 @@ INFLATE_STEP = 1 << 16
 MAXIMUM_INFLATED = 1 << 22
 """Bytes that are inflated in search of what is wanted: a bomb must not keep the loop busy."""
 
+MAXIMUM_ELEMENTS = 10_000
+"""Elements that are passed while looking; a sender could go on for ever with empty ones."""
+
 STEP = 1 << 12
 """Bytes that are copied and looked at together."""
 
@@ -112,6 +115,7 @@ class ElementWalker:
         self._skip = 0
         self._open: list[bool] = []  # what encloses us, and whether it is explicit in there
         self._previous = 0
+        self._passed = 0
 
     def feed(self, data: bytes | bytearray | memoryview) -> bool:
         """Walk on.
@@ -200,6 +204,7 @@ class ElementWalker:
                 self._explicit = False
                 continue
             tag = group << 16 | element
+            self._passed += 1
             if self._open:
                 position = self._nested(tag, vr, length, value)
             elif length != _UNDEFINED and tag in self._wanted:
@@ -212,6 +217,8 @@ class ElementWalker:
                 position = value + length
             else:
                 position = self._pass(tag, vr, length, value)
+        if self._passed > MAXIMUM_ELEMENTS:
+            raise _not_a_dataset("too many elements before its UIDs")
         if position > end:
             self._skip = position - end
         return b"" if self.done else data[position:]

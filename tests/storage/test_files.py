@@ -21,7 +21,8 @@ import pytest
 
 import aiodicom
 from aiodicom import FileStorage, Status
-from aiodicom.storage.commit import Job, Writers
+from aiodicom.storage.commit import Job
+from aiodicom.storage.writers import Writers
 from aiodicom.wire.dimse import CommandSet, Tag
 from aiodicom.wire.items import ProposedContext
 from aiodicom.wire.pdu import PDU, PDV, Abort, DataTransfer, ReleaseRequest, encode_pdu

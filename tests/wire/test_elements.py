@@ -293,7 +293,6 @@ def test_a_wanted_tag_inside_a_sequence_is_not_what_is_wanted() -> None:
         pytest.param(le(CLASS, b"XX", b"1.2\0"), id="an unknown VR"),
         pytest.param(le(0x00081140, b"UT", length=UNDEFINED), id="a text of undefined length"),
         pytest.param(b"\x08\0\x16\0ui\x04\0" + b"1.2\0", id="a VR in lower case"),
-        pytest.param(head(IMPLICIT), id="implicit where explicit was agreed"),
     ],
 )
 def test_what_is_no_dataset(data: bytes) -> None:
@@ -417,3 +416,16 @@ def test_cuts_change_nothing(name: str, data: st.DataObject, seed: int, longest:
 @settings(max_examples=100, deadline=None, database=None)
 def test_any_bytes_are_refused_or_not(name: str, pieces: list[bytes]) -> None:
     outcome(pieces, ENCODINGS[name])  # raises nothing else
+
+
+def test_empty_elements_without_end_are_no_dataset() -> None:
+    walker = ElementWalker(EXPLICIT, {CLASS, INSTANCE})
+    one = element(0x00080005, b"CS", b"", encoding=EXPLICIT)
+    with pytest.raises(Refused, match="too many elements"):
+        walker.feed(one * 20_000)
+
+
+def test_a_first_element_in_implicit_vr_shows_what_the_sender_really_writes() -> None:
+    walker = ElementWalker(EXPLICIT, {CLASS, INSTANCE})
+    assert walker.feed(head(IMPLICIT) + tail(IMPLICIT))
+    assert set(walker.found) == {CLASS, INSTANCE}

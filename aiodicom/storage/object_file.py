@@ -1,0 +1,160 @@
+"""One object on its way to its name."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+from collections.abc import Sequence
+
+__all__ = ["Duplicates", "ObjectExists", "ObjectFile", "make_folders"]
+
+MAXIMUM_SLICES = 512
+"""Buffers for one `writev`; the kernel takes at most 1024."""
+
+
+class Duplicates(enum.Enum):
+    """What becomes of a complete object whose name is taken."""
+
+    REPLACE = "replace"
+    KEEP = "keep"
+    BOTH = "both"
+    REFUSE = "refuse"
+
+
+class ObjectExists(Exception):
+    """The name is taken, and the policy is to refuse."""
+
+
+class ObjectFile:
+    """One object on its way to its name; used by one writer thread at a time.
+
+    Parameters
+    ----------
+    folder, name : str
+        Where it will stand.
+    temporary : str
+        Its name until then, in the same folder.
+    duplicates : Duplicates
+        What to do where the name is taken.
+
+    Attributes
+    ----------
+    existed : bool
+        Whether an object of that name was there before.
+    name : str
+        The name that it has got.
+    """
+
+    __slots__ = (
+        "_descriptor",
+        "_duplicates",
+        "_temporary",
+        "abandoned",
+        "busy",
+        "existed",
+        "folder",
+        "name",
+        "new_folders",
+    )
+
+    def __init__(self, folder: str, name: str, temporary: str, duplicates: Duplicates) -> None:
+        self.folder = folder
+        self.name = name
+        self.existed = False
+        self.busy = False
+        self.abandoned = False
+        self.new_folders: list[str] = []
+        self._temporary = f"{folder}/{temporary}"  # os.path.join takes longer than a system call
+        self._duplicates = duplicates
+        self._descriptor = -1
+
+    def write(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+        """Append `buffers`; the first call makes the file."""
+        if self._descriptor < 0:
+            self._descriptor = self._open()
+        for start in range(0, len(buffers), MAXIMUM_SLICES):
+            _write_all(self._descriptor, buffers[start : start + MAXIMUM_SLICES])
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            return os.open(self._temporary, flags, 0o666)
+        except FileNotFoundError:
+            self.new_folders = make_folders(self.folder)
+            return os.open(self._temporary, flags, 0o666)
+
+    def sync(self) -> None:
+        """Make the data durable. After a failure it is not tried again: the kernel may have
+        dropped the pages that it could not write."""
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        """Close the file; errors that the kernel kept until now are raised."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def publish(self) -> None:
+        """Give the object its name. From here on it is there, whole.
+
+        Raises
+        ------
+        ObjectExists
+            Where the name is taken and the policy is to refuse.
+        """
+        target = f"{self.folder}/{self.name}"
+        if self._duplicates is Duplicates.REPLACE:
+            self.existed = os.path.lexists(target)
+            os.rename(self._temporary, target)
+            return
+        try:
+            os.link(self._temporary, target, follow_symlinks=False)
+        except FileExistsError:
+            self.existed = True
+            if self._duplicates is Duplicates.REFUSE:
+                raise ObjectExists from None
+            if self._duplicates is Duplicates.BOTH:
+                self.name = self._link_beside()
+        os.unlink(self._temporary)
+
+    def _link_beside(self) -> str:
+        """Give the object its name with a suffix that no UID can have."""
+        number = 1
+        while True:
+            name = f"{self.name}~{number}"
+            try:
+                os.link(self._temporary, os.path.join(self.folder, name), follow_symlinks=False)
+            except FileExistsError:
+                number += 1
+            else:
+                return name
+
+    def remove(self) -> None:
+        """Remove what was written, unless it has got its name."""
+        with contextlib.suppress(OSError):
+            self.close()
+        with contextlib.suppress(OSError):
+            os.unlink(self._temporary)
+
+
+def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+    written = os.writev(descriptor, buffers)
+    left = sum(map(len, buffers)) - written
+    if not left:
+        return
+    # A signal or a disk that is nearly full: go on where the kernel stopped.
+    rest = memoryview(b"".join(buffers))[written:]
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def make_folders(folder: str) -> list[str]:
+    """Make a folder and those above it; return the folders whose entries are new."""
+    missing = []
+    path = folder = os.path.abspath(folder)
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    os.makedirs(folder, exist_ok=True)
+    return [os.path.dirname(made) for made in missing]

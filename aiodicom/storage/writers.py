@@ -1,0 +1,183 @@
+"""Writer threads: they do jobs, in batches, without blocking the event loop.
+
+A job owns its memory and its file until it has come back: cancelling whoever waits for it changes
+nothing about that. Completions come back to the loop together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+
+from aiodicom.storage.commit import Durability, Job, perform
+from aiodicom.storage.object_file import ObjectFile
+
+__all__ = ["Writers"]
+
+MAXIMUM_BATCH = 16
+
+LARGE = 1 << 16
+"""Bytes of a job that are worth a second thread."""
+
+PATIENCE = 0.005
+"""Seconds that a job waits for a busy thread before another one is woken for it."""
+
+
+class Writers:
+    """A few threads that do jobs, for one event loop.
+
+    Parameters
+    ----------
+    durability : Durability
+        What must have happened before a job that completes an object comes back.
+    threads : int
+        How many; more than two are no faster on a page cache.
+    """
+
+    def __init__(self, durability: Durability, threads: int = 2) -> None:
+        self._durability = durability
+        self._count = threads
+        self._jobs: deque[Job] = deque()
+        self._parked: list[threading.Lock] = []  # what idle threads wait for, the last one first
+        self._stopping = False
+        self._is_looking = False
+        self._finished: deque[Job] = deque()
+        self._woken = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._threads: list[threading.Thread] = []
+        self._outstanding = 0
+        self._idle = asyncio.Event()
+
+    def start(self) -> None:
+        """Start the threads; they report to the running loop."""
+        self._loop = asyncio.get_running_loop()
+        self._stopping = False
+        self._idle = asyncio.Event()  # a new one: it belongs to the loop that first waits for it
+        for number in range(self._count):
+            thread = threading.Thread(
+                target=self._work, name=f"aiodicom-writer-{number}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    async def stop(self) -> None:
+        """Wait for the jobs that are under way, and end the threads."""
+        while self._outstanding:
+            self._idle.clear()
+            await self._idle.wait()
+        self._stopping = True
+        for _ in self._threads:  # one that parks from now on sees it by itself
+            self._wake_one()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
+        self._threads.clear()
+        self._loop = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is under way."""
+        return not self._outstanding
+
+    async def do(self, job: Job) -> None:
+        """Do one job; one at a time for each file.
+
+        Raises
+        ------
+        OSError
+            What the operating system said; the file is removed then.
+        ObjectExists
+            See `ObjectFile.publish`.
+        """
+        if self._loop is None:
+            raise RuntimeError("the writers have not been started")
+        job.done = self._loop.create_future()
+        self._submit(job)
+        await job.done
+
+    def abandon(self, file: ObjectFile) -> None:
+        """Have an object removed that will not be complete, once no job works on it."""
+        file.abandoned = True
+        if not file.busy:
+            self._submit(Job(file, is_removal=True))
+
+    def _submit(self, job: Job) -> None:
+        job.file.busy = True
+        self._outstanding += 1
+        self._jobs.append(job)
+        size = 0 if job.block is None else job.block.size
+        # For small objects on a fast disk a second thread is in the way: the two take the
+        # interpreter from each other, and from the event loop, at every system call.
+        if len(self._parked) == self._count or size >= LARGE or len(self._jobs) > MAXIMUM_BATCH:
+            self._wake_one()
+        elif not self._is_looking and self._loop is not None:
+            self._is_looking = True
+            self._loop.call_later(PATIENCE, self._look)
+
+    def _look(self) -> None:
+        """Wake another thread for what the first one has not come to."""
+        self._is_looking = False
+        if self._jobs:
+            self._wake_one()
+
+    def _wake_one(self) -> None:
+        """Wake one idle thread, the one that worked last; a queue would wake them all."""
+        with contextlib.suppress(IndexError):  # all are busy, and look for more before they park
+            self._parked.pop().release()
+
+    # In the threads ------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        woken = threading.Lock()
+        woken.acquire()
+        while True:
+            if batch := self._take():
+                perform(batch, self._durability)
+                self._report(batch)
+                continue
+            self._parked.append(woken)
+            if self._jobs or self._stopping:  # they came before we were seen to be idle
+                self._wake_one()
+            woken.acquire()
+            if self._stopping and not self._jobs:
+                return
+
+    def _take(self) -> list[Job]:
+        """Take what is there, and leave a share of it for the others."""
+        jobs = self._jobs
+        batch: list[Job] = []
+        awake = self._count - len(self._parked)
+        share = min(len(jobs) // max(awake, 1) + 1, MAXIMUM_BATCH)
+        with contextlib.suppress(IndexError):
+            while len(batch) < share:
+                batch.append(jobs.popleft())
+        return batch
+
+    def _report(self, batch: list[Job]) -> None:
+        self._finished.extend(batch)
+        if not self._woken:
+            self._woken = True
+            assert self._loop is not None  # it stays until all jobs have come back
+            with contextlib.suppress(RuntimeError):  # the loop was closed before we were stopped
+                self._loop.call_soon_threadsafe(self._collect)
+
+    # Back in the loop ----------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        self._woken = False  # before looking, so that none is missed
+        while self._finished:
+            job = self._finished.popleft()
+            self._outstanding -= 1
+            job.file.busy = False
+            if job.block is not None:
+                job.block.release()
+            if job.file.abandoned and not job.is_removal:
+                self._submit(Job(job.file, is_removal=True))
+            if job.done is not None and not job.done.done():
+                if job.error is None:
+                    job.done.set_result(None)
+                else:
+                    job.done.set_exception(job.error)
+        if not self._outstanding:
+            self._idle.set()
