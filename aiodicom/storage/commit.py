@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from aiodicom.storage.object_file import ObjectFile
 from aiodicom.wire.buffers import Block
@@ -62,12 +62,18 @@ def perform(jobs: Sequence[Job], durability: Durability) -> None:
     """Do the work of a batch: data, then names, then folders; each job fails for itself."""
     is_durable = durability is Durability.DURABLE
     for job in jobs:
-        _attempt(job, _write, is_durable)
-    for job in jobs:
-        if job.is_last and job.error is None:
-            _attempt(job, _publish)
-    if is_durable:
-        _sync_folders([job for job in jobs if job.is_last and job.error is None])
+        try:
+            _write(job, is_durable)
+        except Exception as error:
+            _fail(job, error)
+    finished = [job for job in jobs if job.is_last and job.error is None]
+    for job in finished:
+        try:
+            job.file.publish()
+        except Exception as error:
+            _fail(job, error)
+    if is_durable and finished:
+        _sync_folders([job for job in finished if job.error is None])
 
 
 def _write(job: Job, is_durable: bool) -> None:
@@ -82,8 +88,9 @@ def _write(job: Job, is_durable: bool) -> None:
         file.close()
 
 
-def _publish(job: Job) -> None:
-    job.file.publish()
+def _fail(job: Job, error: Exception) -> None:
+    job.error = error
+    job.file.remove()
 
 
 def _sync_folders(jobs: Sequence[Job]) -> None:
@@ -102,14 +109,6 @@ def _error_of_sync(folder: str) -> OSError | None:
     except OSError as error:
         return error
     return None
-
-
-def _attempt(job: Job, step: Callable[..., None], *arguments: object) -> None:
-    try:
-        step(job, *arguments)
-    except Exception as error:
-        job.error = error
-        job.file.remove()
 
 
 def sync_folder(folder: str) -> None:

@@ -73,6 +73,9 @@ class ObjectFile:
         """Append `buffers`; the first call makes the file."""
         if self._descriptor < 0:
             self._descriptor = self._open()
+        if len(buffers) <= MAXIMUM_SLICES:
+            _write_all(self._descriptor, buffers)
+            return
         for start in range(0, len(buffers), MAXIMUM_SLICES):
             _write_all(self._descriptor, buffers[start : start + MAXIMUM_SLICES])
 
@@ -105,7 +108,8 @@ class ObjectFile:
         """
         target = f"{self.folder}/{self.name}"
         if self._duplicates is Duplicates.REPLACE:
-            self.existed = os.path.lexists(target)
+            # Not os.path.lexists: it raises and catches an exception for every new object.
+            self.existed = os.access(target, os.F_OK, follow_symlinks=False)
             os.rename(self._temporary, target)
             return
         try:
