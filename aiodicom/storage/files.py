@@ -29,9 +29,6 @@ logger = logging.getLogger("aiodicom.storage")
 ENOUGH = SLAB_SIZE - (1 << 16)
 """Bytes that make a job, where the dataset has more than that: what a slab holds, about."""
 
-EARLY = 1 << 18
-"""Bytes that make a job while no writer has anything to do: one writes while the rest comes."""
-
 _SUCCESS = Status.SUCCESS.value
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
@@ -154,7 +151,7 @@ class FileStorage:
         head: Sequence[bytes] = (request.file_meta(),)
         is_last = False
         while not is_last:
-            block = await dataset.block(EARLY if self._writers.is_idle else ENOUGH)
+            block = await dataset.block(ENOUGH)
             is_last = dataset.consumed
             views = block.views if block is not None else []
             try:

@@ -75,11 +75,6 @@ class Writers:
         self._threads.clear()
         self._loop = None
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no job is under way."""
-        return not self._outstanding
-
     async def do(self, job: Job) -> None:
         """Do one job; one at a time for each file.
 
