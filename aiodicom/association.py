@@ -261,6 +261,7 @@ class Association:
             raise AssociationRejected("the authorize hook failed", 2, 1, 1) from None
 
     async def _serve_messages(self) -> None:
+        served = 0
         while (arrival := await self._next()) is not None:
             if isinstance(arrival, ReleaseRequest):
                 if self._end is not None:  # the peer has not waited for the answer
@@ -274,6 +275,9 @@ class Association:
                 if arrival.dataset is not None and not arrival.dataset.consumed:
                     arrival.dataset.discard()
             await self._link.drain()
+            served += 1
+            if not served % CROWDED:  # handlers that never wait must not keep the others waiting
+                await asyncio.sleep(0)
         logger.info("Association Aborted: the server stops")
         self._upper.abort()
 

@@ -89,13 +89,15 @@ class DatasetStream:
         Raises
         ------
         AssociationClosed
-            Where the association ended before the last fragment.
+            Where the association ended before the last fragment, or the dataset was discarded.
         """
         while not self._is_enough(at_least):
             self._wanted = at_least
             await self._wait()
         if self._error is not None:
             raise self._error
+        if self._discarded:
+            raise AssociationClosed("the rest of the dataset was discarded")
         self._hurried = False
         if not self._blocks:
             return None
@@ -113,8 +115,7 @@ class DatasetStream:
         """
         if self._discarded:
             return
-        self._discarded = True
-        self._release_all()
+        self.close()
         if not self.complete and self._error is None:
             self._on_discard()
 
@@ -182,9 +183,10 @@ class DatasetStream:
         self._wake()
 
     def close(self) -> None:
-        """Drop what was not read: nobody will."""
+        """Drop what was not read: nobody will, and who waits for more is told so."""
         self._discarded = True
         self._release_all()
+        self._wake()
 
     def _append(self, block: Block) -> None:
         if self._discarded or self._error is not None:

@@ -19,6 +19,9 @@ __all__ = ["accept_lines", "escape", "message_lines", "request_lines", "uid_name
 
 _WIDTH = 71
 
+LONGEST = 128
+"""Characters of a peer's text that are shown."""
+
 _RESULTS = (
     "Accepted",
     "Rejected: user",
@@ -30,7 +33,9 @@ _IDENTITIES = ("", "username", "username and passcode", "Kerberos", "SAML", "JSO
 
 
 def escape(text: str) -> str:
-    """Return a peer's text on one line, whatever it holds."""
+    """Return a peer's text on one line, whatever it holds, and the beginning of a long one."""
+    if len(text) > LONGEST:
+        return escape(text[:LONGEST]) + "..."
     return "".join(c if c.isprintable() and c != "\\" else _escaped(c) for c in text)
 
 

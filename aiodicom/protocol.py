@@ -136,7 +136,8 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._writing_paused = True
-        self._wait(_WRITING, self._around.timeouts.network)
+        if self._waiting is not _CLOSE:
+            self._wait(_WRITING, self._around.timeouts.network)
 
     def resume_writing(self) -> None:
         self._writing_paused = False
@@ -222,12 +223,11 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         data = self._upper.data_to_send()
         if data:
             transport.write(data)
-        if self._waiting is _CLOSE:
-            return
         if self._upper.closing:
-            self._wait(_CLOSE, self._around.timeouts.closing)
-            transport.close()
-        elif self._upper.state is _AWAITING_CLOSE:
+            if not transport.is_closing():
+                self._wait(_CLOSE, self._around.timeouts.closing)
+                transport.close()
+        elif self._waiting is not _CLOSE and self._upper.state is _AWAITING_CLOSE:
             # Closing now, with bytes unread, would reset the connection and could destroy our
             # last PDU on its way: the peer closes (PS3.8 9.2.1, Sta13).
             self._wait(_CLOSE, self._around.timeouts.closing)
@@ -312,6 +312,11 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             self.association.stop()
         else:
             self.abort()
+
+    def kill(self) -> None:
+        """Close the connection whatever the peer has not taken yet."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def abort(self) -> None:
         """End now: A-ABORT, and whatever handler still runs is cancelled."""

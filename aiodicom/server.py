@@ -196,6 +196,8 @@ class Server:
         for connection in list(self._connections):
             connection.abort()
         await self._wait_empty(LAST_WORDS)
+        for connection in list(self._connections):
+            connection.kill()
 
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""

@@ -343,3 +343,32 @@ async def test_one_byte_fragments_do_not_multiply_memory(monkeypatch: pytest.Mon
         assert await peer.status() == Status.SUCCESS
         assert await gate.outcome() == bytes(30_000)
         assert peak.account <= 2 * MIB
+
+
+# Afterwards ------------------------------------------------------------------------------------
+
+
+async def test_a_discard_tells_a_reader_that_waits() -> None:
+    feed = Feed()
+    reading = asyncio.create_task(feed.stream.read())
+    await started(reading)
+    feed.stream.discard()
+    with pytest.raises(aiodicom.AssociationClosed, match="discarded"):
+        await reading
+
+
+async def test_what_was_discarded_has_no_end_that_could_be_taken_for_the_dataset_s() -> None:
+    feed = Feed()
+    feed(b"first half")
+    feed.stream.close()
+    with pytest.raises(aiodicom.AssociationClosed, match="discarded"):
+        await feed.stream.block()
+
+
+async def test_a_block_that_nobody_released_is_given_back_with_its_last_reference() -> None:
+    feed = Feed()
+    feed(b"12345", is_last=True)
+    block = await feed.stream.block()
+    assert feed.held == 5
+    del block
+    assert feed.held == 0

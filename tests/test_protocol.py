@@ -384,3 +384,34 @@ async def test_a_peer_that_goes_while_it_is_paused_is_noticed_when_it_is_read_ag
         gate.opened.set()
         assert isinstance(await gate.outcome(), aiodicom.AssociationLost)
         await empty(server)
+
+
+# What one peer may ask of the loop -------------------------------------------------------------
+
+
+async def test_an_abort_after_the_answer_to_a_release_closes_at_once() -> None:
+    timeouts = Timeouts(closing=60)
+    async with serving(timeouts=timeouts) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.release()
+        await peer.abort()
+        async with asyncio.timeout(5):
+            assert await peer.closed()
+
+
+async def test_a_conversation_with_a_full_inbox_lets_others_have_their_turn() -> None:
+    turns = [0]
+
+    async def echo(request: EchoRequest) -> int:
+        if not turns[-1]:  # the first one since somebody else had a turn
+            asyncio.get_running_loop().call_soon(turns.append, 0)
+        turns[-1] += 1
+        return Status.SUCCESS
+
+    async with serving(echo=echo) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.send(command_pdu(echo_command(), ECHO_CONTEXT) * 700)
+        for _ in range(700):
+            assert await peer.status() == Status.SUCCESS
+    assert sum(turns) == 700
+    assert max(turns) <= 64

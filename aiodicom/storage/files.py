@@ -99,8 +99,8 @@ class FileStorage:
         async with self._changing:
             self._users -= 1
             if not self._users and self._owner is not None:
+                owner, self._owner = self._owner, None  # from here on nothing is begun
                 await self._writers.stop()
-                owner, self._owner = self._owner, None
                 await asyncio.to_thread(owner.close)
 
     def _prepare(self) -> Owner:
@@ -152,7 +152,7 @@ class FileStorage:
         is_last = False
         while not is_last:
             block = await dataset.block(ENOUGH)
-            is_last = dataset.consumed
+            is_last = dataset.complete  # and a block is all there is
             views = block.views if block is not None else []
             try:
                 check.feed(views, is_last)

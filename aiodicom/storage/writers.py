@@ -53,7 +53,7 @@ class Writers:
     def start(self) -> None:
         """Start the threads; they report to the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._stopping = False
+        self._stopping = self._woken = False
         self._idle = asyncio.Event()  # a new one: it belongs to the loop that first waits for it
         for number in range(self._count):
             thread = threading.Thread(
@@ -85,8 +85,10 @@ class Writers:
         ObjectExists
             See `ObjectFile.publish`.
         """
-        if self._loop is None:
-            raise RuntimeError("the writers have not been started")
+        if self._loop is None or self._stopping:
+            if job.block is not None:
+                job.block.release()
+            raise RuntimeError("the writers are not running")
         job.done = self._loop.create_future()
         self._submit(job)
         await job.done
@@ -94,7 +96,9 @@ class Writers:
     def abandon(self, file: ObjectFile) -> None:
         """Have an object removed that will not be complete, once no job works on it."""
         file.abandoned = True
-        if not file.busy:
+        if not self._threads:
+            file.remove()  # on the way out, when nothing else is served any more
+        elif not file.busy:
             self._submit(Job(file, is_removal=True))
 
     def _submit(self, job: Job) -> None:

@@ -82,6 +82,10 @@ class Block:
         if self._copied:
             account.hold(self._copied)
 
+    def __del__(self) -> None:
+        if self._slabs or self._copied:  # whoever had it forgot to: it must not stay counted
+            self.release()
+
     def __bytes__(self) -> bytes:
         return b"".join(self.views)
 

@@ -27,10 +27,10 @@ MAXIMUM_DEPTH = 64
 INFLATE_STEP = 1 << 16
 """Bytes that one step of inflating may make."""
 
-MAXIMUM_INFLATED = 1 << 22
+MAXIMUM_INFLATED = 1 << 18
 """Bytes that are inflated in search of what is wanted: a bomb must not keep the loop busy."""
 
-MAXIMUM_ELEMENTS = 10_000
+MAXIMUM_ELEMENTS = 1000
 """Elements that are passed while looking; a sender could go on for ever with empty ones."""
 
 STEP = 1 << 12
@@ -235,7 +235,7 @@ class ElementWalker:
         return value + length
 
     def _check_order(self, tag: int) -> None:
-        if tag < self._previous or tag < 0x00010000 or tag >> 16 == 0xFFFE:
+        if tag <= self._previous or tag < 0x00010000 or tag >> 16 == 0xFFFE:
             raise _not_a_dataset("its elements are not in order")
         self._previous = tag
         self.began = True

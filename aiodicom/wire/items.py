@@ -38,6 +38,9 @@ __all__ = [
     "trim",
 ]
 
+MAXIMUM_ITEMS = 1024
+"""Items of one PDU, or of one item, that are taken: there are at most 128 contexts."""
+
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _HEAD = struct.Struct(">BBH")
@@ -466,6 +469,8 @@ def decode_items(data: bytes, known: dict[int, type[_Decodable]]) -> tuple[Item,
     """
     items: list[Item] = []
     for item_type, second, value in _split(data):
+        if len(items) == MAXIMUM_ITEMS:
+            raise ProtocolError(f"more than {MAXIMUM_ITEMS} items in one place")
         cls = known.get(item_type)
         items.append(cls.decode(value, second) if cls else UnknownItem(item_type, value, second))
     return tuple(items)

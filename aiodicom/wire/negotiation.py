@@ -164,7 +164,7 @@ def negotiate(request: AssociateRequest, policy: Policy) -> Agreement:
     """
     name = request.application_context_name
     if name != APPLICATION_CONTEXT_NAME:
-        raise AssociationRejected(f"application context {name!r} is not supported", 1, 1, 2)
+        raise AssociationRejected(f"application context {name[:64]!r} is not supported", 1, 1, 2)
     contexts = {c.context_id: _answer(c, policy) for c in request.presentation_contexts}
     window = request.user_item(AsynchronousOperationsWindow)
     performed = 1 if window is None else _narrower(window.invoked, policy.window)

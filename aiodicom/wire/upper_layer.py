@@ -32,11 +32,17 @@ from aiodicom.wire.states import NEXT, TABLE, Action, Event, State
 
 __all__ = ["Fragment", "Incoming", "Message", "Role", "UpperLayer"]
 
-MAXIMUM_ASSOCIATE_LENGTH = 1 << 20
+MAXIMUM_ASSOCIATE_LENGTH = 1 << 18
 """The longest A-ASSOCIATE-RQ or -AC, in bytes, that is read: 128 contexts need less."""
 
 MAXIMUM_COMMAND_LENGTH = 1 << 16
 """The longest command set, in bytes, that is read."""
+
+MAXIMUM_PIPELINED = 1024
+"""Messages that one read may bring: what waits for its turn is not counted as memory."""
+
+MAXIMUM_READ = 1 << 18
+"""Bytes that one read may bring, so that the smallest fragments are taken apart in turns."""
 
 EXCESS = 128
 """Bytes by which a P-DATA-TF may exceed what we announced: senders differ in what they count."""
@@ -162,7 +168,7 @@ class UpperLayer:
         """Return where the next bytes go; never empty. It may be called without consequence."""
         slab = self._slab
         if slab is not None:
-            return slab.view[self._filled :]
+            return slab.view[self._filled : self._filled + MAXIMUM_READ]
         head = self._head
         if head:
             self._scratch[: len(head)] = head
@@ -324,6 +330,8 @@ class UpperLayer:
             context, self._command_context = self._context_id, None
             if command.has_dataset:
                 self._dataset_context = context
+            if len(self._events) > MAXIMUM_PIPELINED:
+                raise ProtocolError("more messages at once than anybody agreed to")
             if self.state is not _AWAITING_CLOSE:
                 self._events.append(Message(context, command))
         else:

@@ -50,7 +50,7 @@ async def test_failed_job_raises_where_it_is_waited_for(tmp_path: Path) -> None:
 
 
 async def test_writers_must_be_started(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match="not been started"):
+    with pytest.raises(RuntimeError, match="not running"):
         await Writers(Durability.NONE).do(job(file_in(tmp_path)))
 
 

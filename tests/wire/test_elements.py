@@ -420,9 +420,15 @@ def test_any_bytes_are_refused_or_not(name: str, pieces: list[bytes]) -> None:
 
 def test_empty_elements_without_end_are_no_dataset() -> None:
     walker = ElementWalker(EXPLICIT, {CLASS, INSTANCE})
-    one = element(0x00080005, b"CS", b"", encoding=EXPLICIT)
+    rising = [element(0x00020010 + n, b"CS", b"", encoding=EXPLICIT) for n in range(2000)]
     with pytest.raises(Refused, match="too many elements"):
-        walker.feed(one * 20_000)
+        walker.feed(b"".join(rising))
+
+
+def test_an_element_that_comes_twice_is_no_dataset() -> None:
+    walker = ElementWalker(EXPLICIT, {CLASS, INSTANCE})
+    with pytest.raises(Refused, match="not in order"):
+        walker.feed(element(0x00080005, b"CS", b"", encoding=EXPLICIT) * 2)
 
 
 def test_a_first_element_in_implicit_vr_shows_what_the_sender_really_writes() -> None:

@@ -1091,11 +1091,20 @@ def test_aborting_gives_the_slab_back() -> None:
     assert (line.pool.held, line.pool.filling) == (0, {})
 
 
+def test_more_messages_in_one_read_than_anybody_agreed_to() -> None:
+    line = Line()
+    flood = command_pdu(echo_command(), ECHO_CONTEXT) * 4000
+    with pytest.raises(ProtocolError, match="at once"):
+        line.feed(STORE + dataset_pdus(pattern(SCRATCH_SIZE + 4096)) + flood)
+    assert line.pool.held == 0
+
+
 def test_a_dataset_that_comes_while_memory_is_short_is_whole() -> None:
     pool = Pool(budget=2 * SLAB_SIZE)
     other, line = Line(pool=pool), Line(pool=pool, limit=1 << 26)
     other.account.hold(SLAB_SIZE + SLAB_SIZE // 2)
     data = pattern(500_000)
-    assert transcript(line.feed(STORE + dataset_pdus(data)))[1] == (data, True)
+    events = line.feed(STORE + dataset_pdus(data))
+    assert transcript(events)[1] == (data, True)
     assert line.holder.paused
     assert not pool.filling
