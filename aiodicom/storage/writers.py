@@ -96,8 +96,8 @@ class Writers:
     def abandon(self, file: ObjectFile) -> None:
         """Have an object removed that will not be complete, once no job works on it."""
         file.abandoned = True
-        if not self._threads:
-            file.remove()  # on the way out, when nothing else is served any more
+        if self._stopping or not self._threads:
+            asyncio.get_running_loop().run_in_executor(None, file.remove)
         elif not file.busy:
             self._submit(Job(file, is_removal=True))
 

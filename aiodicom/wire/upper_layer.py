@@ -300,10 +300,7 @@ class UpperLayer:
         if self._body is not None:
             body, self._body = bytes(self._body), None
             pdu = decode_body(self._body_type, body)
-            event = _EVENT_OF[self._body_type]
-            if TABLE[event, self.state] in _VIOLATIONS:  # we have moved on since its header
-                raise ProtocolError(f"unexpected {type(pdu).__name__}", AbortReason.UNEXPECTED_PDU)
-            self._fire(event, pdu)
+            self._fire(_EVENT_OF[self._body_type], pdu)
 
     def _begin_fragment(self, control: int) -> None:
         """Check that a fragment may come now (PS3.8 annex E: messages do not interleave)."""

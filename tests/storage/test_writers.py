@@ -188,3 +188,22 @@ def test_writers_serve_one_event_loop_after_another(
     for name in ("CT.1", "CT.2"):
         asyncio.run(stop_while_writing(name))
     assert names(tmp_path) == ["CT.1", "CT.2"]
+
+
+async def test_a_job_after_the_end_is_refused_and_its_memory_given_back(tmp_path: Path) -> None:
+    account = Account(Pool(), Nobody(), 1 << 20)
+    async with writers() as running:
+        pass
+    with pytest.raises(RuntimeError, match="not running"):
+        await running.do(Job(file_in(tmp_path), (b"data",), Block(account, [b"data"], 4), True))
+    assert account.held == 0
+
+
+async def test_an_object_that_is_abandoned_after_the_end_is_removed(tmp_path: Path) -> None:
+    async with writers() as running:
+        pass
+    file = file_in(tmp_path)
+    await asyncio.to_thread(file.write, [b"data"])
+    running.abandon(file)
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert names(tmp_path) == []

@@ -295,3 +295,8 @@ def test_any_bytes_are_items_or_a_protocol_error(data: bytes) -> None:
         except ProtocolError:
             continue
         assert len(encode_items(items)) == len(wrapped)
+
+
+def test_items_without_end_are_not_taken() -> None:
+    with pytest.raises(ProtocolError, match="items"):
+        decode_items(UnknownItem(0x7F, b"").encode() * 2000, {})
