@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aiodicom.access import Timeouts
-from aiodicom.cli.options import Command, Group, Option, UsageError, ae_title, seconds, size
+from aiodicom.cli.options import Command, Group, Option, UsageError, ae_title, expand, seconds, size
 from aiodicom.wire.identity import __version__
 
 __all__ = ["GENERAL", "main", "network_options", "timeouts_of"]
@@ -49,6 +49,7 @@ GENERAL = Group(
     (
         Option(("-h", "--help"), "help", "print this help text and exit"),
         Option(("--version",), "version", "print version information and exit"),
+        Option(("--arguments",), "arguments", "print expanded command line arguments"),
         Option(("-q", "--quiet"), "level", "quiet mode, print no warnings and errors",
                value=_SILENT),
         Option(("-v", "--verbose"), "level", "verbose mode, print processing details",
@@ -119,6 +120,11 @@ def main(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     _occupy_standard_streams()
+    try:
+        arguments = expand(arguments)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     if not arguments or "-h" in arguments or "--help" in arguments:
         print(command.usage())
         return 0
@@ -130,10 +136,16 @@ def main(
     except UsageError as error:
         print(f"error: {error}; see python -m aiodicom.{command.name} --help", file=sys.stderr)
         return 1
+    if settings.get("arguments"):  # asked for, whatever the log's level
+        words = " ".join(f"'{word}'" for word in arguments)
+        line = f"I: calling '{command.name}' with {len(arguments)} arguments: {words}"
+        print(line, file=sys.stderr, flush=True)
     level = settings["level"]
     with _log_to_stderr(level if isinstance(level, int) else logging.WARNING, phrases or {}):
         logger = logging.getLogger("aiodicom")
         logger.debug("%s v%s", command.name, __version__)
+        for note in settings["notes"] if isinstance(settings["notes"], tuple) else ():
+            logger.warning("%s", note)
         raise_open_files_limit()
         try:
             act(settings)

@@ -1,19 +1,64 @@
 """The command line: DCMTK's rules, from tables of options.
 
 An option is a whole name, short or long, never an abbreviation; ``--option value`` and
-``--option=value``; options and parameters in any order; of exclusive options, and of one that is
-repeated, the rightmost counts. A wrong command line is one line and exit code 1.
+``--option=value``; options and parameters in any order; of exclusive options (those that make one
+setting), and of one that is repeated, the rightmost counts. ``@file`` stands for the words in a
+file. A wrong command line is one line and exit code 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import itertools
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiodicom.access import check_ae_title
 from aiodicom.wire.identity import __version__
 
-__all__ = ["Command", "Group", "Option", "UsageError", "ae_title", "port", "seconds", "size"]
+__all__ = [
+    "Command",
+    "Group",
+    "Option",
+    "Rule",
+    "UsageError",
+    "ae_title",
+    "count",
+    "excludes",
+    "expand",
+    "needs",
+    "port",
+    "seconds",
+    "size",
+]
+
+
+_WORD = re.compile(r"""\s*(?:"([^"]*)"?|'([^']*)'?|([^\s"']\S*))""")
+
+
+def expand(arguments: Sequence[str]) -> list[str]:
+    """Put the words of command files in the place of ``@file``.
+
+    Words are separated by white space; one in quotation marks may hold some. A command file
+    cannot name another one.
+
+    Raises
+    ------
+    UsageError
+        Where such a file cannot be read.
+    """
+    words: list[str] = []
+    for argument in arguments:
+        if len(argument) < 2 or argument[0] != "@":
+            words.append(argument)
+            continue
+        try:
+            with open(argument[1:], encoding="utf-8", errors="surrogateescape") as file:
+                text = file.read()
+        except OSError as error:
+            raise UsageError(f"cannot open command file {argument[1:]}: {error.strerror}") from None
+        words += ("".join(filter(None, found.groups())) for found in _WORD.finditer(text.strip()))
+    return words
 
 
 class UsageError(Exception):
@@ -33,11 +78,16 @@ class Option:
     help : str
         One line.
     metavar : str
-        What its value is called; an option without one takes none.
+        What its value is called; one word for each of several values, whose setting is a tuple.
+        An option without one takes none.
     convert : callable
-        Makes the setting of the value, or raises `ValueError` with what would be right.
+        Makes the setting of a value, or raises `ValueError` with what would be right.
     value : object
         The setting, where it takes no value.
+    repeats : bool
+        Whether each use adds to a tuple, instead of replacing what stood before.
+    note : str
+        Said when it is used: why it has no effect here.
     """
 
     names: tuple[str, ...]
@@ -46,6 +96,13 @@ class Option:
     metavar: str = ""
     convert: Callable[[str], object] = str
     value: object = True
+    repeats: bool = False
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """The long name, which is the last one."""
+        return self.names[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +113,62 @@ class Group:
     options: tuple[Option, ...]
 
 
+Rule = Callable[[Collection[str]], None]
+"""Given the long names of the options that are in effect, raises `UsageError`."""
+
+
+def excludes(name: str, *others: str) -> Rule:
+    """Return the rule that an option does not go with some others."""
+
+    def check(given: Collection[str]) -> None:
+        for other in others:
+            if name in given and other in given:
+                raise UsageError(f"{name} not allowed with {other}")
+
+    return check
+
+
+def needs(name: str, *others: str) -> Rule:
+    """Return the rule that an option is for use with one of some others."""
+
+    def check(given: Collection[str]) -> None:
+        if name in given and not any(other in given for other in others):
+            raise UsageError(f"{name} only allowed with {' or '.join(others)}")
+
+    return check
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command: its parameters are required, in order."""
+    """A command: its parameters are required, in order.
+
+    Parameters
+    ----------
+    name, summary : str
+        What it is called, and does.
+    parameters : mapping of str to callable
+        Names and converters; the last one takes several words where its name ends in ``...``,
+        and its setting, without the dots, is a tuple.
+    groups : tuple of Group
+        Its options.
+    defaults : mapping
+        The settings that stand where no option says otherwise.
+    rules : tuple of Rule
+        What options do not go together.
+    """
 
     name: str
     summary: str
     parameters: Mapping[str, Callable[[str], object]]
     groups: tuple[Group, ...]
     defaults: Mapping[str, object] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
 
     def parse(self, arguments: Sequence[str]) -> dict[str, object]:
         """Return the settings that `arguments` make.
+
+        Two settings are everybody's: ``given`` holds the long names of the options in effect,
+        ``notes`` what is to be said of those that were used.
 
         Raises
         ------
@@ -75,6 +176,8 @@ class Command:
             Where they are not understood.
         """
         settings = dict(self.defaults)
+        in_effect: dict[str, str] = {}
+        notes: list[str] = []
         given: list[str] = []
         known = {name: o for group in self.groups for o in group.options for name in o.names}
         words = iter(arguments)
@@ -89,18 +192,34 @@ class Command:
             if option is None or (is_joined and not name.startswith("--")):
                 raise UsageError(f"unknown option {word}")
             value = joined if is_joined else None
-            settings[option.dest] = _setting(option, name, value, words)
-        return settings | self._take(given)
+            setting = _setting(option, name, value, words)
+            if option.repeats:
+                so_far = settings.get(option.dest, ())
+                setting = (*(so_far if isinstance(so_far, tuple) else ()), setting)
+            settings[option.dest] = setting
+            in_effect[option.dest] = option.name
+            if option.note:
+                notes.append(f"{option.name} has no effect: {option.note}")
+        for rule in self.rules:
+            rule(in_effect.values())
+        everybodys = {"given": frozenset(in_effect.values()), "notes": tuple(notes)}
+        return settings | self._take(given) | everybodys
 
     def _take(self, given: Sequence[str]) -> dict[str, object]:
         names = list(self.parameters)
         if len(given) < len(names):
             raise UsageError(f"missing parameter {names[len(given)]}")
-        if len(given) > len(names):
+        has_list = bool(names) and names[-1].endswith("...")
+        if len(given) > len(names) and not has_list:
             raise UsageError(f"too many parameters: {given[len(names)]}")
-        taken = {}
-        for (name, convert), text in zip(self.parameters.items(), given, strict=True):
-            taken[name] = _convert(convert, text, f"parameter {name}")
+        taken: dict[str, object] = {}
+        for index, (name, convert) in enumerate(self.parameters.items()):
+            what = f"parameter {name}"
+            if name.endswith("..."):
+                several = tuple(_convert(convert, text, what) for text in given[index:])
+                taken[name.removesuffix("...")] = several
+            else:
+                taken[name] = _convert(convert, given[index], what)
         return taken
 
     def usage(self) -> str:
@@ -128,10 +247,14 @@ def _setting(option: Option, name: str, joined: str | None, words: Iterator[str]
         if joined is not None:
             raise UsageError(f"option {name} takes no value")
         return option.value
-    text = joined if joined is not None else next(words, None)
-    if text is None:
-        raise UsageError(f"missing value for option {name}: {option.metavar}")
-    return _convert(option.convert, text, f"option {name}")
+    metavars = option.metavar.split()
+    if joined is not None and len(metavars) > 1:
+        raise UsageError(f"option {name} takes {len(metavars)} values: {option.metavar}")
+    texts = [joined] if joined is not None else list(itertools.islice(words, len(metavars)))
+    if len(texts) < len(metavars):
+        raise UsageError(f"missing value for option {name}: {metavars[len(texts)]}")
+    values = tuple(_convert(option.convert, text, f"option {name}") for text in texts)
+    return values[0] if len(values) == 1 else values
 
 
 def _convert(convert: Callable[[str], object], text: str, what: str) -> object:
@@ -172,6 +295,19 @@ def size(text: str) -> int:
     if number and not 4096 <= number < 1 << 32:
         raise ValueError(f"{number} is not 0 (no limit) or 4096 and more bytes")
     return number
+
+
+def count(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return what converts a whole number of a range."""
+
+    def convert(text: str) -> int:
+        number = int(_number(text, int, "a number"))
+        if number < least or (most is not None and number > most):
+            span = f"{least} or more" if most is None else f"{least} to {most}"
+            raise ValueError(f"{number} is not {span}")
+        return number
+
+    return convert
 
 
 def ae_title(text: str) -> str:
