@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 import aiodicom
-from aiodicom.cli.common import GENERAL, main, network_options, timeouts_of
+from aiodicom.cli.common import DEFAULTS, GENERAL, main, network_options, timeouts_of
 from aiodicom.cli.options import Command, port
 
 __all__ = ["COMMAND", "echoscp"]
@@ -19,7 +18,7 @@ COMMAND = Command(
     {"port": port},
     (GENERAL, network_options("ECHOSCP", "30", "30", 16382)),
     {
-        "level": logging.WARNING,
+        **DEFAULTS,
         "ae_title": "ECHOSCP",
         "host": None,
         "association": 30.0,

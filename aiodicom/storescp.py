@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiodicom
-from aiodicom.cli.common import GENERAL, main, network_options, timeouts_of
+from aiodicom.cli.common import DEFAULTS, GENERAL, main, network_options, timeouts_of
 from aiodicom.cli.options import Command, Group, Option, port
 
 __all__ = ["COMMAND", "storescp"]
@@ -32,7 +32,7 @@ COMMAND = Command(
         ),
     ),
     {
-        "level": logging.WARNING,
+        **DEFAULTS,
         "ae_title": "STORESCP",
         "host": None,
         "association": 30.0,

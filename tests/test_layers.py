@@ -15,10 +15,10 @@ PACKAGE = Path(aiodicom.__file__).parent
 FLOORS = (
     ("errors",),
     ("wire",),
-    ("dataset", "describe", "access", "tls"),
+    ("dataset", "describe", "access", "tls", "objects"),
     ("requests",),
     ("association",),
-    ("protocol", "storage"),
+    ("protocol", "storage", "requestor"),
     ("server", "client"),
     ("__init__",),
     ("cli",),

@@ -16,7 +16,7 @@ from aiodicom.access import Timeouts
 from aiodicom.cli.options import Command, Group, Option, UsageError, ae_title, expand, seconds, size
 from aiodicom.wire.identity import __version__
 
-__all__ = ["GENERAL", "main", "network_options", "timeouts_of"]
+__all__ = ["DEFAULTS", "GENERAL", "main", "network_options", "timeouts_of"]
 
 LEVELS = {
     "fatal": logging.CRITICAL,
@@ -60,6 +60,10 @@ GENERAL = Group(
                "[l]evel", _level),
     ),
 )  # fmt: skip
+
+
+DEFAULTS: Mapping[str, object] = {"level": logging.WARNING, "arguments": False}
+"""What stands of the general options where nothing is said."""
 
 
 def network_options(title: str, dimse: str, network: str, pdu: int) -> Group:
