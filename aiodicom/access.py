@@ -58,13 +58,16 @@ class Timeouts:
     Parameters
     ----------
     association : float or None
-        From the connection to the last byte of the A-ASSOCIATE-RQ: ARTIM (PS3.8 9.1.5).
+        From the connection to the last byte of the A-ASSOCIATE-RQ: ARTIM (PS3.8 9.1.5). A
+        requestor's: for the answers to A-ASSOCIATE-RQ and A-RELEASE-RQ.
     dimse : float or None
-        Between two fragments of a message.
+        Between two fragments of a message. A requestor's: for a response.
     network : float or None
         Without a byte, and for the peer to take ours.
     closing : float
         For the peer to close the connection after release, rejection or abort.
+    connection : float or None
+        For a connection to be made, TLS included; a requestor's only.
 
     Raises
     ------
@@ -76,9 +79,10 @@ class Timeouts:
     dimse: float | None = None
     network: float | None = 60
     closing: float = 5
+    connection: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("association", "dimse", "network", "closing"):
+        for name in ("association", "dimse", "network", "closing", "connection"):
             seconds = getattr(self, name)
             if seconds is None and name != "closing":
                 continue

@@ -58,11 +58,14 @@ def _ruler(title: str) -> str:
     return f" {title} ".center(_WIDTH, "=")
 
 
-def request_lines(pdu: AssociateRequest) -> Iterator[str]:
-    """Describe an A-ASSOCIATE-RQ."""
+_WHOSE = {"INCOMING": "Their", "OUTGOING": "Our"}
+
+
+def request_lines(pdu: AssociateRequest, direction: str = "INCOMING") -> Iterator[str]:
+    """Describe an A-ASSOCIATE-RQ; `direction` is INCOMING or OUTGOING."""
     yield "Request Parameters:"
-    yield _ruler("INCOMING A-ASSOCIATE-RQ PDU")
-    yield from _head(pdu, "Their")
+    yield _ruler(f"{direction} A-ASSOCIATE-RQ PDU")
+    yield from _head(pdu, _WHOSE[direction])
     yield "Presentation Contexts:"
     for context in pdu.presentation_contexts:
         yield f"  Context ID:        {context.context_id} (Proposed)"
@@ -74,11 +77,11 @@ def request_lines(pdu: AssociateRequest) -> Iterator[str]:
     yield _ruler("END A-ASSOCIATE-RQ PDU")
 
 
-def accept_lines(pdu: AssociateAccept) -> Iterator[str]:
-    """Describe an A-ASSOCIATE-AC."""
+def accept_lines(pdu: AssociateAccept, direction: str = "OUTGOING") -> Iterator[str]:
+    """Describe an A-ASSOCIATE-AC; `direction` is INCOMING or OUTGOING."""
     yield "Accept Parameters:"
-    yield _ruler("OUTGOING A-ASSOCIATE-AC PDU")
-    yield from _head(pdu, "Our")
+    yield _ruler(f"{direction} A-ASSOCIATE-AC PDU")
+    yield from _head(pdu, _WHOSE[direction])
     yield "Presentation Contexts:"
     for context in pdu.presentation_contexts:
         known = context.result < len(_RESULTS)

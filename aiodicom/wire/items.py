@@ -392,6 +392,32 @@ class UserIdentity:
     def __repr__(self) -> str:  # a passcode has no business in a log
         return f"UserIdentity(identity_type={self.identity_type}, ...)"
 
+    @classmethod
+    def user(
+        cls, name: str, passcode: str | None = None, *, response: bool = False
+    ) -> UserIdentity:
+        """Return a username, with a passcode where there is one (types 1 and 2).
+
+        `response` asks the acceptor to say that it knows the user.
+        """
+        secret = b"" if passcode is None else passcode.encode()
+        return cls(1 if passcode is None else 2, int(response), name.encode(), secret)
+
+    @classmethod
+    def kerberos(cls, ticket: bytes, *, response: bool = False) -> UserIdentity:
+        """Return a Kerberos service ticket (type 3)."""
+        return cls(3, int(response), ticket)
+
+    @classmethod
+    def saml(cls, assertion: bytes, *, response: bool = False) -> UserIdentity:
+        """Return a SAML assertion (type 4)."""
+        return cls(4, int(response), assertion)
+
+    @classmethod
+    def jwt(cls, token: bytes, *, response: bool = False) -> UserIdentity:
+        """Return a JSON Web Token (type 5)."""
+        return cls(5, int(response), token)
+
     def encode(self) -> bytes:
         head = bytes((self.identity_type, self.positive_response_requested))
         return _item(self.TYPE, head + _prefixed(self.primary) + _prefixed(self.secondary))

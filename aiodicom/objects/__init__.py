@@ -1,0 +1,1 @@
+"""DICOM objects as files: what they are, and how they become what is sent."""
