@@ -6,6 +6,8 @@
     ├── ProtocolError          the peer broke PS3.7 or PS3.8: A-ABORT
     ├── AssociationRejected    A-ASSOCIATE-RJ
     ├── Refused                the Status and Error Comment of a response
+    ├── AbortAssociation       raised by a handler: A-ABORT
+    ├── NotSent                an object was not sent, and why
     └── AssociationClosed      seen by a handler or a client
         ├── AssociationAborted   the peer's A-ABORT
         └── AssociationLost      the connection is gone, or a deadline passed
@@ -16,12 +18,14 @@ from __future__ import annotations
 import enum
 
 __all__ = [
+    "AbortAssociation",
     "AbortReason",
     "AssociationAborted",
     "AssociationClosed",
     "AssociationLost",
     "AssociationRejected",
     "DicomError",
+    "NotSent",
     "ProtocolError",
     "Refused",
 ]
@@ -121,6 +125,17 @@ class Refused(DicomError):
         self.status = int(status)
         self.comment = comment
         self.offending = offending
+
+
+class NotSent(DicomError):
+    """An object was not sent: it is none, cannot be read, or nothing agreed on fits it."""
+
+
+class AbortAssociation(DicomError):
+    """Raised by a handler to end the association: A-ABORT of the service-user (PS3.8 9.3.8).
+
+    The request is not answered, and the peer is not told why: the message goes to the log.
+    """
 
 
 class AssociationClosed(DicomError):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 
-DCMTK = ("storescu", "dcmsend", "echoscu", "storescp")
+DCMTK = ("storescu", "dcmsend", "echoscu", "storescp", "dcmrecv", "dcmconv", "dcmdump")
 
 BLOCKING = ("open", "writev", "pwritev", "rename", "replace", "link", "unlink", "fsync",
             "fdatasync", "ftruncate", "mkdir", "rmdir", "statvfs", "stat", "lstat")  # fmt: skip

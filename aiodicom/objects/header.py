@@ -9,11 +9,13 @@ import os
 import struct
 from dataclasses import dataclass
 
+from aiodicom.describe import escape
 from aiodicom.errors import NotSent, Refused
 from aiodicom.wire.dimse import clean_uid
 from aiodicom.wire.elements import ElementWalker, Encoding, encoding_of
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from aiodicom.wire.part10 import FileMeta
+from aiodicom.wire.proposal import is_uid
 
 __all__ = ["LONGEST", "ObjectHeader", "TooShort", "parse_header", "read_header"]
 
@@ -91,9 +93,9 @@ def _read(descriptor: int, path: str, form: str) -> ObjectHeader:
         try:
             header = parse_header(data, form, is_all=is_all)
         except TooShort:
-            length *= 8
-            if length > LONGEST:
+            if length == LONGEST:
                 raise NotSent("no SOP Instance UID in its first megabyte") from None
+            length = min(length * 8, LONGEST)
             continue
         size = os.fstat(descriptor).st_size - header.offset
         return ObjectHeader(
@@ -139,6 +141,9 @@ def parse_header(data: bytes, form: str = "any", *, is_all: bool = True) -> Obje
     if not sop_class or not instance:
         missing = "SOP Instance" if sop_class else "SOP Class"
         raise NotSent(f"no {missing} UID: not an object that can be stored")
+    for uid in (sop_class, transfer):
+        if not is_uid(uid):  # it would cost the association of all the others
+            raise NotSent(f"'{escape(uid)}' is no UID: it cannot be proposed")
     return ObjectHeader("", sop_class, instance, transfer, offset, len(data) - offset)
 
 

@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from aiodicom.describe import uid_name
 from aiodicom.errors import NotSent
+from aiodicom.objects.altered import SOP_INSTANCE_UID, Alterations, altered, open_file
 from aiodicom.objects.header import ObjectHeader
 from aiodicom.objects.source import Framer, Piece, Source
 from aiodicom.wire.negotiation import PresentationContext
 from aiodicom.wire.proposal import DEFLATED, Agreed
 
-__all__ = ["Alterations", "Prepared", "Preparation"]
-
-
-@dataclass(frozen=True, slots=True)
-class Alterations:
-    """How objects are changed on their way; by default they go byte for byte.
-
-    Parameters
-    ----------
-    compression_level : int
-        0 to 9, where a dataset is deflated because the peer accepts nothing else.
-    without_new_vrs : bool
-        Whether elements of the VRs UN and UT become OB.
-    replacements : callable or None
-        Returns, for each object anew, values for top-level elements by their tags; called in
-        worker threads.
-    """
-
-    compression_level: int = 6
-    without_new_vrs: bool = False
-    replacements: Callable[[], Mapping[int, bytes]] | None = None
+__all__ = ["Prepared", "Preparation"]
 
 
 class Prepared:
@@ -118,7 +97,7 @@ class Preparation:
 
     agreed: Agreed
     room: int
-    alterations: Alterations = Alterations()
+    alterations: Alterations
 
     def of(self, header: ObjectHeader, dataset: bytes | None = None) -> Prepared:
         """Make an object ready.
@@ -136,10 +115,16 @@ class Preparation:
             Where it cannot be sent over this association; says why.
         """
         context = self.context(header)
-        if context.transfer_syntax != header.transfer_syntax_uid:
-            raise NotSent("conversion is to come")
-        source = _file_source(header) if dataset is None else Source(_padded(header, [dataset]))
-        return Prepared(header, context, header.sop_instance_uid, source, self.room)
+        changes = self.alterations.replacements
+        replaced = changes() if changes is not None else {}
+        uid = replaced.get(SOP_INSTANCE_UID, b"").decode("ascii") or header.sop_instance_uid
+        to_uid = context.transfer_syntax
+        is_converted = to_uid != header.transfer_syntax_uid or self.alterations.without_new_vrs
+        if is_converted or replaced:
+            source = altered(header, dataset, to_uid, self.alterations, replaced)
+        else:
+            source = _as_it_is(header, dataset)
+        return Prepared(header, context, uid, source, self.room)
 
     def context(self, header: ObjectHeader) -> PresentationContext:
         """Return the context that an object is sent in.
@@ -167,16 +152,12 @@ class Preparation:
         return f"the peer accepts no {name} as {syntax}"
 
 
-def _file_source(header: ObjectHeader) -> Source:
-    """Open the file of an object as it is."""
-    try:
-        descriptor = os.open(header.path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise NotSent(f"cannot be read: {error.strerror}") from None
-    return Source(_padded(header, [(header.offset, header.size)]), descriptor)
-
-
-def _padded(header: ObjectHeader, pieces: list[Piece]) -> list[Piece]:
+def _as_it_is(header: ObjectHeader, dataset: bytes | None) -> Source:
+    if dataset is None:
+        descriptor = open_file(header.path)
+        pieces: list[Piece] = [(header.offset, header.size)]
+    else:
+        descriptor, pieces = -1, [dataset]
     if header.size % 2 and header.transfer_syntax_uid == DEFLATED:
         pieces.append(b"\0")  # PS3.5 A.5: what is deflated is padded
-    return pieces
+    return Source(pieces, descriptor)

@@ -60,9 +60,11 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
 
 
 async def frame_stream(
-    chunks: AsyncIterator[bytes], context_id: int, room: int
+    chunks: AsyncIterator[bytes], context_id: int, room: int, *, is_padded: bool = False
 ) -> AsyncGenerator[bytearray, None]:
     """Yield P-DATA-TF PDUs that hold what `chunks` hold.
+
+    Where `is_padded`, an odd length is made even, as what is deflated may be (PS3.5 A.5).
 
     Raises
     ------
@@ -76,6 +78,8 @@ async def frame_stream(
         while len(waiting) > step:
             yield _frame(bytes(waiting[:step]), context_id, room, is_last=False)
             del waiting[:step]
+    if len(waiting) % 2 and is_padded:
+        waiting += b"\0"
     if len(waiting) % 2:
         raise NotSent("its dataset is of an odd length")
     yield _frame(bytes(waiting), context_id, room, is_last=True)
