@@ -3,13 +3,14 @@
 # make check   lint and types
 # make bench   the benchmark
 # make fuzz    a million fuzzed inputs
+# make options docs/options.md, from the commands' own tables
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test check lint types bench fuzz dcmtk clean
+.PHONY: run test check lint types bench fuzz options dcmtk clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
@@ -32,13 +33,16 @@ bench: $(INSTALLED) dcmtk
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.wire.fuzz 1000000
 
+options: $(INSTALLED)
+	$(BIN)/python -m tests.options_page
+
 dcmtk:
 	@tests/need-dcmtk
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aiodicom needs Python 3.11 or later: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,dev]'
 	@touch $@
 
 clean:

@@ -1,0 +1,351 @@
+"""The TLS options of the commands, and the contexts that they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from aiodicom.cli.options import Group, Option, Rule, needs
+
+if TYPE_CHECKING:
+    import ssl
+
+    from aiodicom.tls import TLS
+
+__all__ = [
+    "TLS_ANSWERS",
+    "TLS_DEFAULTS",
+    "acceptor_context",
+    "list_ciphers",
+    "list_profiles",
+    "requestor_context",
+    "server_name",
+    "tls_options",
+    "tls_rules",
+]
+
+TLS_DEFAULTS: Mapping[str, object] = {
+    "tls": None,
+    "tls_password": None,
+    "tls_is_der": False,
+    "tls_authorities": (),
+    "tls_authority_folders": (),
+    "tls_revocation_lists": (),
+    "tls_revocation": "NOBODYS",
+    "tls_profile": "8996",
+    "tls_suites": (),
+    "tls_dh_parameters": None,
+    "tls_server_name": "",
+    "tls_verify": "REQUIRED",
+}
+"""What stands of the TLS options where nothing is said: no TLS.
+
+``tls`` is None, a pair of files, or () for TLS without a certificate of our own.
+"""
+
+_SEEDS_ITSELF = "OpenSSL seeds its random generator itself"
+
+
+def _suite(text: str) -> str:
+    """Convert the name of a cipher suite."""
+    from aiodicom.tls import cipher_suites
+
+    if text not in cipher_suites():
+        raise ValueError(f"{text!r} is no cipher suite of this OpenSSL: see --list-ciphers")
+    return text
+
+
+def tls_options(*, acceptor: bool) -> tuple[Group, ...]:
+    """Return the TLS options of an acceptor, or of a requestor."""
+    return (
+        _transport(acceptor),
+        _PASSWORD,
+        _FORMAT,
+        _AUTHORITIES,
+        _PROFILE,
+        _suites(acceptor),
+        _server_name(acceptor),
+        _RANDOM,
+        _peer(acceptor),
+    )
+
+
+def _transport(acceptor: bool) -> Group:
+    anonymous = Option(
+        ("+tla", "--anonymous-tls"),
+        "tls",
+        "use secure TLS connection without certificate",
+        value=(),
+    )
+    return Group(
+        "transport layer security (TLS) options",
+        (
+            Option(("-tls", "--disable-tls"), "tls", "use normal TCP/IP connection (default)",
+                   value=None),
+            Option(("+tls", "--enable-tls"), "tls", "use authenticated secure TLS connection",
+                   "[p]rivate-key-file [c]ertificate-file"),
+            *(() if acceptor else (anonymous,)),
+        ),
+    )  # fmt: skip
+
+
+_PASSWORD = Group(
+    "TLS: private key password (only with --enable-tls)",
+    (
+        Option(("+ps", "--std-passwd"), "tls_password",
+               "ask for the password, where there is one (default)", value=None),
+        Option(("+pw", "--use-passwd"), "tls_password", "use specified password", "[p]assword"),
+        Option(("-pw", "--null-passwd"), "tls_password", "use empty string as password", value=""),
+    ),
+)  # fmt: skip
+
+_FORMAT = Group(
+    "TLS: key and certificate file format",
+    (
+        Option(("-pem", "--pem-keys"), "tls_is_der",
+               "read our key and certificate as PEM file (default)", value=False),
+        Option(("-der", "--der-keys"), "tls_is_der", "read our key and certificate as DER file",
+               value=True),
+    ),
+)  # fmt: skip
+
+_AUTHORITIES = Group(
+    "TLS: certification authority",
+    (
+        Option(("+cf", "--add-cert-file"), "tls_authorities",
+               "add certificate file to list of certificates, PEM or DER", "[f]ilename",
+               repeats=True),
+        Option(("+cd", "--add-cert-dir"), "tls_authority_folders",
+               "add certificates in d to list of certificates", "[d]irectory", repeats=True),
+        Option(("+crl", "--add-crl-file"), "tls_revocation_lists",
+               "add certificate revocation list file (implies --enable-crl-vfy)", "[f]ilename",
+               repeats=True),
+        Option(("+crv", "--enable-crl-vfy"), "tls_revocation", "enable leaf CRL verification",
+               value="PEERS"),
+        Option(("+cra", "--enable-crl-all"), "tls_revocation",
+               "enable full chain CRL verification", value="WHOLE_CHAIN"),
+    ),
+)  # fmt: skip
+
+
+def _profile(short: str, end: str, title: str) -> Option:
+    return Option((short, f"--profile-{end}"), "tls_profile", title, value=end)
+
+
+_PROFILE = Group(
+    "TLS: security profile",
+    (
+        Option(("+ph", "--list-profiles"), "tls_list", "list supported TLS profiles and exit"),
+        _profile("+pg", "8996", "BCP 195 RFC 8996 TLS profile (default)"),
+        _profile("+pm", "8996-mod", "modified BCP 195 RFC 8996 TLS profile (without CCM in 1.3)"),
+        _profile("+py", "bcp195-nd", "non-downgrading BCP 195 TLS profile (retired)"),
+        _profile("+px", "bcp195", "BCP 195 TLS profile (retired)"),
+        _profile("+pz", "bcp195-ex", "extended BCP 195 TLS profile (retired)"),
+        _profile("+pb", "basic", "basic TLS profile (retired; few OpenSSLs have its suite)"),
+        _profile("+pa", "aes", "AES TLS profile (retired)"),
+        _profile("+pn", "null", "authenticated and not encrypted (retired)"),
+    ),
+)
+
+
+def _suites(acceptor: bool) -> Group:
+    parameters = Option(
+        ("+dp", "--dhparam"),
+        "tls_dh_parameters",
+        "read DH parameters for DHE ciphersuites (default: ffdhe2048)"
+        if acceptor
+        else "accepted, and left to the acceptor: DH parameters",
+        "[f]ilename",
+        note="" if acceptor else "the acceptor chooses the DH parameters",
+    )
+    return Group(
+        "TLS: ciphersuite",
+        (
+            Option(("+cc", "--list-ciphers"), "tls_list",
+                   "list supported TLS ciphersuites and exit"),
+            Option(("+cs", "--cipher"), "tls_suites",
+                   "add ciphersuite to those of the profile, under its RFC's name",
+                   "[c]iphersuite", _suite, repeats=True),
+            parameters,
+        ),
+    )  # fmt: skip
+
+
+def _server_name(acceptor: bool) -> Group:
+    other = (
+        Option(
+            ("--expect-sni",),
+            "tls_server_name",
+            "refuse requests for other server names than s",
+            "[s]erver-name",
+        )
+        if acceptor
+        else Option(("--request-sni",), "tls_server_name", "request server name s", "[s]erver-name")
+    )
+    return Group(
+        "TLS: server name indication",
+        (Option(("--no-sni",), "tls_server_name", "do not use SNI (default)", value=""), other),
+    )  # fmt: skip
+
+
+_RANDOM = Group(
+    "TLS: pseudo random generator",
+    (
+        Option(("+rs", "--seed"), "tls_seed", "accepted, without effect: random numbers",
+               "[f]ilename", note=_SEEDS_ITSELF),
+        Option(("+ws", "--write-seed"), "tls_write_seed",
+               "accepted, without effect: a seed for the next time", note=_SEEDS_ITSELF),
+        Option(("+wf", "--write-seed-file"), "tls_write_seed",
+               "accepted, without effect: a seed in another file", "[f]ilename",
+               note=_SEEDS_ITSELF),
+    ),
+)  # fmt: skip
+
+
+def _peer(acceptor: bool) -> Group:
+    if_present = Option(
+        ("-vc", "--verify-peer-cert"),
+        "tls_verify",
+        "verify peer certificate if present"
+        if acceptor
+        else "the same: an acceptor that has none cannot be spoken to",
+        value="IF_PRESENT" if acceptor else "REQUIRED",
+    )
+    return Group(
+        "TLS: peer authentication",
+        (
+            Option(("-rc", "--require-peer-cert"), "tls_verify",
+                   "verify peer certificate, fail if absent (default)", value="REQUIRED"),
+            if_present,
+            Option(("-ic", "--ignore-peer-cert"), "tls_verify", "don't verify peer certificate",
+                   value="IGNORED"),
+        ),
+    )  # fmt: skip
+
+
+def tls_rules(*, acceptor: bool) -> tuple[Rule, ...]:
+    """Return what options are only for use with others."""
+    with_tls = ("--enable-tls",) if acceptor else ("--enable-tls", "--anonymous-tls")
+    of_the_key = {option.name for option in _PASSWORD.options}
+    anyway = {"--disable-tls", *with_tls, "--list-ciphers", "--list-profiles", "--no-sni"}
+    names = [option.name for group in tls_options(acceptor=acceptor) for option in group.options]
+    return (
+        *(needs(name, "--enable-tls") for name in names if name in of_the_key),
+        *(needs(name, *with_tls) for name in names if name not in of_the_key | anyway),
+        needs("--write-seed", "--seed"),
+        needs("--write-seed-file", "--seed"),
+    )
+
+
+def acceptor_context(settings: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Return the context that a receiving command's settings ask for; None without TLS.
+
+    It reads files and may ask the terminal for the key's password: before anything starts.
+
+    Raises
+    ------
+    TLSError
+        Where one cannot be made of them.
+    """
+    if settings["tls"] is None:
+        return None
+    from aiodicom import tls
+
+    return tls.acceptor_context(_wanted(settings))
+
+
+def requestor_context(settings: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Return the context that a sending command's settings ask for; None without TLS.
+
+    It reads files and may ask the terminal for the key's password: before anything starts.
+
+    Raises
+    ------
+    TLSError
+        Where one cannot be made of them.
+    """
+    if settings["tls"] is None:
+        return None
+    from aiodicom import tls
+
+    return tls.requestor_context(_wanted(settings))
+
+
+def server_name(settings: Mapping[str, Any]) -> str:
+    """Return the server name that a requestor asks for; empty for none (RFC 6066 section 3)."""
+    return str(settings["tls_server_name"])
+
+
+def _wanted(settings: Mapping[str, Any]) -> TLS:
+    from aiodicom.tls import PROFILES, TLS, Revocation, Verify
+
+    key, certificate = settings["tls"] or (None, None)
+    revocation = Revocation[settings["tls_revocation"]]
+    if settings["tls_revocation_lists"] and revocation is Revocation.NOBODYS:
+        revocation = Revocation.PEERS
+    password = settings["tls_password"]
+    return TLS(
+        key=key,
+        certificate=certificate,
+        password=_ask(key) if password is None else password,
+        is_der=settings["tls_is_der"],
+        authorities=settings["tls_authorities"],
+        authority_folders=settings["tls_authority_folders"],
+        revocation_lists=settings["tls_revocation_lists"],
+        revocation=revocation,
+        verify=Verify[settings["tls_verify"]],
+        profile=PROFILES[settings["tls_profile"]],
+        suites=settings["tls_suites"],
+        dh_parameters=settings["tls_dh_parameters"],
+        server_name=settings["tls_server_name"],
+    )
+
+
+def _ask(key: str | None) -> Callable[[], str]:
+    """Return what asks the terminal for a key's password; standard input, where there is none."""
+
+    def ask() -> str:
+        import getpass
+        import warnings
+
+        from aiodicom.tls import TLSError
+
+        try:
+            with warnings.catch_warnings():  # standard input may well be no terminal
+                warnings.simplefilter("ignore", getpass.GetPassWarning)
+                return getpass.getpass(f"Password of private key {key}: ")
+        except (EOFError, OSError):
+            raise TLSError(
+                f"private key {key}: it is encrypted, and nobody types its password: --use-passwd"
+            ) from None
+
+    return ask
+
+
+def list_ciphers() -> str:
+    """Return what ``--list-ciphers`` prints."""
+    from aiodicom.tls import cipher_suites
+
+    return "\n".join(
+        ("Supported TLS ciphersuites are:", *(f"  {name}" for name in cipher_suites()))
+    )
+
+
+def list_profiles() -> str:
+    """Return what ``--list-profiles`` prints: those that have at least one cipher suite here."""
+    from aiodicom.tls import PROFILES, cipher_suites
+
+    lines = ["Supported TLS profiles are:"]
+    for name, profile in PROFILES.items():
+        if not cipher_suites().keys().isdisjoint(profile.suites):
+            lines.append(f"  --profile-{name}: {profile.title}")
+    return "\n".join(lines)
+
+
+TLS_ANSWERS: Mapping[str, Callable[[], str]] = {
+    "+cc": list_ciphers,
+    "--list-ciphers": list_ciphers,
+    "+ph": list_profiles,
+    "--list-profiles": list_profiles,
+}
+"""Options that are answered with a text, whatever else is there, as ``--help`` is."""
