@@ -96,11 +96,16 @@ def _fail(job: Job, error: Exception) -> None:
 def _sync_folders(jobs: Sequence[Job]) -> None:
     """Sync each folder once; where that fails, no object in it counts as stored."""
     errors: dict[str, OSError | None] = {}
+    trees = {job.file.tree: job.file.tree.made for job in jobs}  # before anything is synced
     for job in jobs:
-        for folder in (*job.file.new_folders, job.file.folder):
-            if folder not in errors:
-                errors[folder] = _error_of_sync(folder)
-            job.error = job.error or errors[folder]
+        tree, folder = job.file.tree, job.file.folder
+        holders = tree.holders(folder)
+        for path in (*holders, folder):
+            if path not in errors:
+                errors[path] = _error_of_sync(path)
+            job.error = job.error or errors[path]
+        if holders and job.error is None:
+            tree.synced(folder, trees[tree])
 
 
 def _error_of_sync(folder: str) -> OSError | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
 import anyio
@@ -14,20 +14,28 @@ from aiodicom.describe import escape
 from aiodicom.errors import Refused
 from aiodicom.requests import StoreRequest
 from aiodicom.storage.commit import Durability, Job, sync_folder
+from aiodicom.storage.folder_tree import FolderTree
 from aiodicom.storage.layout import default_name
 from aiodicom.storage.leftovers import Owner, remove_leftovers
 from aiodicom.storage.object_file import Duplicates, ObjectExists, ObjectFile, make_folders
+from aiodicom.storage.placing import Placing
+from aiodicom.storage.schemes import Layout
+from aiodicom.storage.stored import StoredObject
+from aiodicom.storage.studies import Studies
 from aiodicom.storage.writers import Writers
 from aiodicom.wire.buffers import SLAB_SIZE
 from aiodicom.wire.dimse import Status, clean_uid
 from aiodicom.wire.elements import ElementWalker, encoding_of
 
-__all__ = ["FileStorage"]
+__all__ = ["FileStorage", "OnStored"]
 
 logger = logging.getLogger("aiodicom.storage")
 
 ENOUGH = SLAB_SIZE - (1 << 16)
 """Bytes that make a job, where the dataset has more than that: what a slab holds, about."""
+
+OnStored = Callable[[StoredObject], Awaitable[object] | None]
+"""Told of objects that were stored; what it returns is awaited before the response."""
 
 _SUCCESS = Status.SUCCESS.value
 _SOP_CLASS_UID = 0x00080016
@@ -35,7 +43,8 @@ _SOP_INSTANCE_UID = 0x00080018
 
 
 class FileStorage:
-    """A store handler that writes ``<PREFIX>.<SOP Instance UID>`` files into a folder.
+    """A store handler that writes every object to a file: by default, in one folder, to
+    ``<PREFIX>.<SOP Instance UID>``.
 
     Success means that the object stands under its name, whole, with the durability asked for.
     Nothing unfinished is ever visible under that name, and an object that is there is only ever
@@ -54,11 +63,23 @@ class FileStorage:
     mismatch : {"refuse", "warn"}
         What becomes of a dataset whose SOP class or instance UID is not the command's: it is
         answered 0xA900 and not stored, or stored and answered 0xB007.
+    layout : Layout, optional
+        What the files are called, and how they are sorted into subfolders. Names that every
+        object has for itself know no duplicates: one that is taken is passed over.
+    with_meta : bool
+        Whether preamble and File Meta Information precede the dataset.
+    on_stored : callable, optional
+        Called in the event loop with each `StoredObject`, before the response. It returns at once.
+        Where it returns an awaitable, the response waits for that. What it raises is logged, and
+        changes nothing about the response.
+    studies : Studies, optional
+        Keeps the studies apart and hears of their objects, where the layout sorts by study. Its
+        own storage closes it.
 
     Raises
     ------
     ValueError
-        Where a setting is none of these.
+        Where a setting is none of these, or the layout needs `studies` and there are none.
     """
 
     def __init__(
@@ -68,15 +89,30 @@ class FileStorage:
         durability: str = "durable",
         duplicates: str = "replace",
         mismatch: str = "refuse",
+        layout: Layout | None = None,
+        with_meta: bool = True,
+        on_stored: OnStored | None = None,
+        studies: Studies | None = None,
     ) -> None:
         self.folder = os.fspath(folder)
         self._duplicates = Duplicates(duplicates)
+        self._is_fresh = layout is not None and layout.is_fresh
+        if self._is_fresh:  # no name of theirs is one that an object had before
+            self._duplicates = Duplicates.BOTH
         if mismatch not in ("refuse", "warn"):
             raise ValueError(f"{mismatch!r} is not a valid mismatch: refuse, warn")
         self._warns = mismatch == "warn"
+        self._layout = None if layout == Layout() else layout
+        self._sorting = None if layout is None else layout.sorting
+        if self._sorting is not None and self._sorting.is_by_run and studies is None:
+            raise ValueError("this sorting is by runs of studies: give studies=Studies(...)")
+        self._with_meta = with_meta
+        self._on_stored = on_stored
+        self._studies = studies
         self._durability = Durability(durability)
         self._writers = Writers(self._durability)
         self._owner: Owner | None = None
+        self._tree = FolderTree(self.folder)
         self._users = 0
         self._changing = anyio.Lock()
 
@@ -101,10 +137,13 @@ class FileStorage:
             if not self._users and self._owner is not None:
                 owner, self._owner = self._owner, None  # from here on nothing is begun
                 await self._writers.stop()
+                if self._studies is not None:
+                    await self._studies.close()
                 await asyncio.to_thread(owner.close)
 
     def _prepare(self) -> Owner:
         self.folder = os.path.abspath(self.folder)
+        self._tree = FolderTree(self.folder)
         try:
             made = make_folders(self.folder)
             owner = Owner(self.folder)
@@ -131,24 +170,43 @@ class FileStorage:
         """
         if self._owner is None:
             raise RuntimeError("FileStorage is not running: enter it, or give it to serve()")
-        name = default_name(request.sop_class_uid, request.sop_instance_uid)
         temporary = self._owner.temporary_name()
-        file = ObjectFile(self.folder, name, temporary, self._duplicates)
+        placing = None
+        if self._layout is None:
+            name = default_name(request.sop_class_uid, request.sop_instance_uid)
+            file = ObjectFile(self._tree, name, temporary, self._duplicates)
+        else:
+            names = self._layout.candidates(request.sop_class_uid, request.sop_instance_uid)
+            name = names(0)
+            file = ObjectFile(self._tree, name, temporary, self._duplicates, names)
         check = _InstanceCheck(request, self._warns)
+        if self._sorting is not None:
+            placing = Placing(self._sorting, request, self._tree, self._studies)
         try:
-            await self._write(request, file, check)
+            await self._write(request, file, check, placing)
+            self._log(file, name)
+            if placing is not None or self._on_stored is not None:
+                await self._tell(request, file, placing)
         except ObjectExists:
             logger.warning("Refused, because it is there: %s", name)
             raise Refused(Status.DUPLICATE_SOP_INSTANCE, "the object is there") from None
         except BaseException:
             self._writers.abandon(file)
             raise
-        self._log(file, name)
+        finally:
+            if placing is not None:
+                placing.close()
         return check.status
 
-    async def _write(self, request: StoreRequest, file: ObjectFile, check: _InstanceCheck) -> None:
+    async def _write(
+        self,
+        request: StoreRequest,
+        file: ObjectFile,
+        check: _InstanceCheck,
+        placing: Placing | None,
+    ) -> None:
         dataset = request.dataset
-        head: Sequence[bytes] = (request.file_meta(),)
+        head: Sequence[bytes] = (request.file_meta(),) if self._with_meta else ()
         is_last = False
         while not is_last:
             block = await dataset.block(ENOUGH)
@@ -156,6 +214,10 @@ class FileStorage:
             views = block.views if block is not None else []
             try:
                 check.feed(views, is_last)
+                if placing is not None:
+                    placing.feed(views, is_last)
+                    if is_last:
+                        file.folder = await placing.folder()
             except BaseException:
                 if block is not None:
                     block.release()
@@ -163,16 +225,46 @@ class FileStorage:
             await self._writers.do(Job(file, [*head, *views], block, is_last))
             head = ()
 
+    async def _tell(self, request: StoreRequest, file: ObjectFile, placing: Placing | None) -> None:
+        """Tell of an object that was stored; nothing of that may become the response."""
+        if file.existed and self._duplicates is Duplicates.KEEP:
+            return
+        association = request.association
+        stored = StoredObject(
+            file.folder,
+            file.name,
+            request.sop_class_uid,
+            request.sop_instance_uid,
+            "" if placing is None else placing.study_instance_uid,
+            association.calling_ae_title,
+            association.called_ae_title,
+            association.address,
+            association.number,
+        )
+        if placing is not None:
+            placing.stored = stored
+        if self._on_stored is None:
+            return
+        try:
+            awaitable = self._on_stored(stored)
+            if awaitable is not None:
+                await awaitable
+        except Exception:
+            logger.exception("What follows a stored object failed")
+
     def _log(self, file: ObjectFile, wanted: str) -> None:
-        if not file.existed:
-            logger.info("Storing DICOM file: %s", file.name)
+        name = file.name
+        if self._layout is not None:
+            name = f"{file.folder}/{name}"[len(self._tree.root) + 1 :]
+        if not file.existed or self._is_fresh:
+            logger.info("Storing DICOM file: %s", name)
         elif self._duplicates is Duplicates.KEEP:
-            logger.warning("DICOM file exists and is kept: %s", file.name)
+            logger.warning("DICOM file exists and is kept: %s", name)
         elif self._duplicates is Duplicates.BOTH:
-            logger.warning("DICOM file %s exists; storing %s beside it", wanted, file.name)
+            logger.warning("DICOM file %s exists; storing %s beside it", wanted, name)
         else:
-            logger.info("Storing DICOM file: %s", file.name)
-            logger.warning("DICOM file existed and was replaced: %s", file.name)
+            logger.info("Storing DICOM file: %s", name)
+            logger.warning("DICOM file existed and was replaced: %s", name)
 
 
 class _InstanceCheck:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+from aiodicom.storage.folder_tree import FolderTree, missing_folders
 
 __all__ = ["Duplicates", "ObjectExists", "ObjectFile", "make_folders"]
 
@@ -31,15 +33,21 @@ class ObjectFile:
 
     Parameters
     ----------
-    folder, name : str
-        Where it will stand.
+    tree : FolderTree
+        Where it stands until then: in its root.
+    name : str
+        What it will be called.
     temporary : str
-        Its name until then, in the same folder.
+        What it is called until then.
     duplicates : Duplicates
         What to do where the name is taken.
+    spare : callable, optional
+        Given 1, 2, ..., returns the names to try where both are kept; by default ``NAME~1``.
 
     Attributes
     ----------
+    folder : str
+        Where it will stand: the root, unless another one below it is set before `publish`.
     existed : bool
         Whether an object of that name was there before.
     name : str
@@ -49,24 +57,33 @@ class ObjectFile:
     __slots__ = (
         "_descriptor",
         "_duplicates",
+        "_spare",
         "_temporary",
         "abandoned",
         "busy",
         "existed",
         "folder",
         "name",
-        "new_folders",
+        "tree",
     )
 
-    def __init__(self, folder: str, name: str, temporary: str, duplicates: Duplicates) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        tree: FolderTree,
+        name: str,
+        temporary: str,
+        duplicates: Duplicates,
+        spare: Callable[[int], str] | None = None,
+    ) -> None:
+        self.tree = tree
+        self.folder = folder = tree.root
         self.name = name
         self.existed = False
         self.busy = False
         self.abandoned = False
-        self.new_folders: list[str] = []
         self._temporary = f"{folder}/{temporary}"  # os.path.join takes longer than a system call
         self._duplicates = duplicates
+        self._spare = spare
         self._descriptor = -1
 
     def write(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
@@ -84,7 +101,7 @@ class ObjectFile:
         try:
             return os.open(self._temporary, flags, 0o666)
         except FileNotFoundError:
-            self.new_folders = make_folders(self.folder)
+            self.tree.make(self.tree.root)
             return os.open(self._temporary, flags, 0o666)
 
     def sync(self) -> None:
@@ -105,7 +122,16 @@ class ObjectFile:
         ------
         ObjectExists
             Where the name is taken and the policy is to refuse.
+        OSError
+            What the operating system said.
         """
+        try:
+            self._publish()
+        except FileNotFoundError:  # nothing has been stored in this folder, or it was removed
+            self.tree.make(self.folder)
+            self._publish()
+
+    def _publish(self) -> None:
         target = f"{self.folder}/{self.name}"
         if self._duplicates is Duplicates.REPLACE:
             # Not os.path.lexists: it raises and catches an exception for every new object.
@@ -123,12 +149,12 @@ class ObjectFile:
         os.unlink(self._temporary)
 
     def _link_beside(self) -> str:
-        """Give the object its name with a suffix that no UID can have."""
+        """Give the object another name, by default with a suffix that no UID can have."""
         number = 1
         while True:
-            name = f"{self.name}~{number}"
+            name = f"{self.name}~{number}" if self._spare is None else self._spare(number)
             try:
-                os.link(self._temporary, os.path.join(self.folder, name), follow_symlinks=False)
+                os.link(self._temporary, f"{self.folder}/{name}", follow_symlinks=False)
             except FileExistsError:
                 number += 1
             else:
@@ -155,10 +181,6 @@ def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview
 
 def make_folders(folder: str) -> list[str]:
     """Make a folder and those above it; return the folders whose entries are new."""
-    missing = []
-    path = folder = os.path.abspath(folder)
-    while not os.path.isdir(path):
-        missing.append(path)
-        path = os.path.dirname(path)
+    missing = missing_folders(folder)
     os.makedirs(folder, exist_ok=True)
     return [os.path.dirname(made) for made in missing]

@@ -89,6 +89,8 @@ class ElementWalker:
         How the dataset is written.
     wanted : collection of int
         The tags whose values are kept, 32-bit numbers.
+    most : int
+        How many elements are passed in search of them.
 
     Attributes
     ----------
@@ -100,11 +102,14 @@ class ElementWalker:
         Whether an element of a dataset has been seen.
     """
 
-    def __init__(self, encoding: Encoding, wanted: Collection[int]) -> None:
+    def __init__(
+        self, encoding: Encoding, wanted: Collection[int], most: int = MAXIMUM_ELEMENTS
+    ) -> None:
         self.found: dict[int, bytes] = {}
         self.done = False
         self.began = False
         self._wanted = wanted
+        self._most = most
         self._last = max(wanted)
         self._explicit = encoding.is_explicit
         headers = _BIG_HEADERS if encoding.is_big else _LITTLE_HEADERS
@@ -217,7 +222,7 @@ class ElementWalker:
                 position = value + length
             else:
                 position = self._pass(tag, vr, length, value)
-        if self._passed > MAXIMUM_ELEMENTS:
+        if self._passed > self._most:
             raise _not_a_dataset("too many elements before its UIDs")
         if position > end:
             self._skip = position - end

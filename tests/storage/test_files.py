@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import os
 import shutil
 import socket
@@ -42,6 +41,7 @@ from tests.peer import (
 )
 from tests.processes import Sender, dataset_of, receiving, unfinished, visible
 from tests.storage.faults import Gate, fail_writers, record
+from tests.storage.objects import warnings_of
 
 UID = "1.2.3"
 NAME = "CT.1.2.3"
@@ -263,12 +263,10 @@ def test_setting_that_there_is_not(tmp_path: Path, settings: dict[str, Any]) -> 
 async def test_replace_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with storing(tmp_path) as peer:
         await peer.store(UID, pixels(1))
-        assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
+        assert not warnings_of(caplog)
         assert await peer.store(UID, pixels(2)) == Status.SUCCESS
     assert dataset_of(tmp_path / NAME) == pixels(2)
-    stored = [r for r in caplog.records if r.name == "aiodicom.storage"]
-    warnings = [r.getMessage() for r in stored if r.levelno == logging.WARNING]
-    assert warnings == [f"DICOM file existed and was replaced: {NAME}"]
+    assert warnings_of(caplog) == [f"DICOM file existed and was replaced: {NAME}"]
 
 
 async def test_keep(tmp_path: Path) -> None:

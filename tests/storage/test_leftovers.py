@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from aiodicom.storage import leftovers
 from aiodicom.storage.leftovers import Owner, remove_leftovers
 from tests.peer import ct_dataset, dataset_pdus
 from tests.processes import Sender, dataset_of, receiving, tries, unfinished, visible
+from tests.storage.objects import warnings_of
 from tests.storage.test_files import begun
 
 UID, NAME = "1.2.3", "CT.1.2.3"
@@ -170,7 +170,7 @@ def test_leftover_that_cannot_be_removed_is_tried_again_at_the_next_start(
     with monkeypatch.context() as patched:
         patched.setattr(os, "unlink", stubborn)
         assert remove_leftovers(tmp_path.as_posix()) == 1
-    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+    assert len(warnings_of(caplog)) == 1
     assert remove_leftovers(tmp_path.as_posix()) == 1
     assert os.listdir(tmp_path) == []
 
@@ -181,9 +181,7 @@ async def test_start_says_what_it_has_removed(
     leave(tmp_path, parts=3)
     async with FileStorage(tmp_path):
         assert unfinished(tmp_path) == []
-    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [
-        "Removed 3 unfinished files of a receiver that is gone"
-    ]
+    assert warnings_of(caplog) == ["Removed 3 unfinished files of a receiver that is gone"]
 
 
 # Owners -------------------------------------------------------------------------------------------

@@ -1,0 +1,62 @@
+"""Short names at the end of a study: two letters and a number, and never another's."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from pathlib import Path
+
+import pytest
+
+from aiodicom.storage.renaming import rename_files
+from tests.storage.faults import fail
+from tests.storage.objects import contents, names
+
+
+def make(folder: Path, *files: str) -> list[str]:
+    for name in files:
+        (folder / name).write_text(name)
+    return list(files)
+
+
+def test_letters_and_numbers_in_the_order_of_arrival(tmp_path: Path) -> None:
+    files = make(tmp_path, "CT.1.2.9", "SRe.1.2.1.dcm", "CT.1.2.3")
+    assert rename_files(str(tmp_path), files) == 3
+    assert contents(tmp_path) == {
+        "CT000001": b"CT.1.2.9",
+        "SR000002": b"SRe.1.2.1.dcm",
+        "CT000003": b"CT.1.2.3",
+    }
+
+
+def test_name_that_is_taken_is_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, "CT000001", "CT000003", "MR000002")
+    assert rename_files(str(tmp_path), make(tmp_path, "CT.1", "CT.2")) == 2
+    assert contents(tmp_path) == {
+        "CT000001": b"CT000001",
+        "CT000002": b"CT.1",
+        "CT000003": b"CT000003",
+        "CT000004": b"CT.2",
+        "MR000002": b"MR000002",
+    }
+
+
+def test_file_that_is_gone_is_no_trouble(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make(tmp_path, "CT.2")
+    assert rename_files(str(tmp_path), ["CT.1", "CT.2"]) == 1
+    assert names(tmp_path) == ["CT000001"]
+    assert not caplog.records
+
+
+def test_failure_costs_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = make(tmp_path, "CT.1", "CT.2", "CT.3")
+    fail(monkeypatch, "link", errno.EPERM, "CT.2")
+    assert rename_files(str(tmp_path), files) == 2
+    assert names(tmp_path) == ["CT.2", "CT000001", "CT000002"]
+    assert [r.levelno for r in caplog.records] == [logging.WARNING]
+
+
+def test_folder_that_is_gone(tmp_path: Path) -> None:
+    assert rename_files(str(tmp_path / "gone"), ["CT.1"]) == 0
