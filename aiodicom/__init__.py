@@ -1,23 +1,42 @@
-"""aiodicom: DICOM over the network, inside an asyncio program."""
+"""aiodicom: DICOM over the network, inside an asyncio program.
 
-from aiodicom.access import Limits, Timeouts
-from aiodicom.dataset import DatasetStream
-from aiodicom.errors import (
-    AssociationAborted,
-    AssociationClosed,
-    AssociationLost,
-    AssociationRejected,
-    DicomError,
-    ProtocolError,
-    Refused,
-)
-from aiodicom.requests import AssociationInfo, EchoRequest, StoreRequest
-from aiodicom.server import Server, run, serve
-from aiodicom.storage.files import FileStorage
-from aiodicom.wire.dimse import Priority, Status
+What is named here is imported when it is first used: a receiver does not pay for the sender.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from aiodicom.wire.identity import __version__
 
+if TYPE_CHECKING:
+    from aiodicom.access import Limits, Timeouts
+    from aiodicom.client import Requestor, connect
+    from aiodicom.dataset import DatasetStream
+    from aiodicom.errors import (
+        AbortAssociation,
+        AssociationAborted,
+        AssociationClosed,
+        AssociationLost,
+        AssociationRejected,
+        DicomError,
+        NotSent,
+        ProtocolError,
+        Refused,
+    )
+    from aiodicom.objects.altered import Alterations
+    from aiodicom.objects.header import ObjectHeader, read_header
+    from aiodicom.requests import AssociationInfo, EchoRequest, StoreRequest
+    from aiodicom.sending import StoreResult
+    from aiodicom.server import Server, run, serve
+    from aiodicom.storage.files import FileStorage
+    from aiodicom.wire.dimse import Priority, Status
+    from aiodicom.wire.items import UserIdentity
+
 __all__ = [
+    "AbortAssociation",
+    "Alterations",
     "AssociationAborted",
     "AssociationClosed",
     "AssociationInfo",
@@ -28,14 +47,53 @@ __all__ = [
     "EchoRequest",
     "FileStorage",
     "Limits",
+    "NotSent",
+    "ObjectHeader",
     "Priority",
     "ProtocolError",
     "Refused",
+    "Requestor",
     "Server",
     "Status",
     "StoreRequest",
+    "StoreResult",
     "Timeouts",
+    "UserIdentity",
     "__version__",
+    "connect",
+    "read_header",
     "run",
     "serve",
 ]
+
+_HOMES = {
+    name: f"aiodicom.{module}"
+    for module, names in {
+        "access": "Limits Timeouts",
+        "client": "Requestor connect",
+        "dataset": "DatasetStream",
+        "errors": "AbortAssociation AssociationAborted AssociationClosed AssociationLost "
+        "AssociationRejected DicomError NotSent ProtocolError Refused",
+        "objects.altered": "Alterations",
+        "objects.header": "ObjectHeader read_header",
+        "requests": "AssociationInfo EchoRequest StoreRequest",
+        "sending": "StoreResult",
+        "server": "Server run serve",
+        "storage.files": "FileStorage",
+        "wire.dimse": "Priority Status",
+        "wire.items": "UserIdentity",
+    }.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from aiodicom.dataset import DatasetStream
 from aiodicom.describe import accept_lines, escape, message_lines, request_lines
 from aiodicom.errors import (
+    AbortAssociation,
     AssociationAborted,
     AssociationClosed,
     AssociationRejected,
@@ -90,6 +91,13 @@ class Service:
         Called before an association is accepted.
     admit : callable
         Raises `AssociationRejected` where the server has no room for one more.
+    on_ended : callable or None
+        Told of an association that was accepted and has ended, after its last handler.
+    parameters_level : int
+        The level that the parameters of an association, with its presentation contexts, are
+        logged with.
+    rest : float
+        Seconds between the response to a C-STORE and what comes next, to try senders with.
     """
 
     policy: Policy
@@ -97,6 +105,9 @@ class Service:
     echo: EchoHandler | None = None
     authorize: Authorize | None = None
     admit: Callable[[], None] = lambda: None
+    on_ended: Callable[[AssociationInfo], None] | None = None
+    parameters_level: int = logging.DEBUG
+    rest: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +216,15 @@ class Association:
         """Run the association from its request to its end."""
         try:
             if await self._negotiated():
-                await self._serve_messages()
+                try:
+                    await self._serve_messages()
+                finally:
+                    self._tell_ended()
         except ProtocolError as error:
             logger.error("Association Aborted: %s", error)
             self._upper.abort(2, error.reason)
+        except AbortAssociation as wish:
+            logger.warning("Association Aborted: %s", escape(str(wish) or "a handler wants it"))
         except AssociationAborted:
             logger.info("Association Aborted")
         except AssociationClosed as error:
@@ -219,10 +235,17 @@ class Association:
             self._upper.abort()  # whatever has ended the conversation, none goes on without one
             self._link.flush()
 
+    def _tell_ended(self) -> None:
+        if self._service.on_ended is not None:
+            try:
+                self._service.on_ended(self.info)
+            except Exception:
+                logger.exception("What follows the end of an association failed")
+
     async def _negotiated(self) -> bool:
         request = self.info.request
         logger.info("Association Received")
-        _debug(request_lines, request)
+        _log(self._service.parameters_level, request_lines, request)
         try:
             self._service.admit()
             agreement = negotiate(request, self._service.policy)
@@ -246,13 +269,13 @@ class Association:
         self._upper.accept(agreement.accept)
         self._link.flush()
         logger.info("Association Accepted")
-        _debug(accept_lines, agreement.accept)
+        _log(self._service.parameters_level, accept_lines, agreement.accept)
         return True
 
     async def _authorize(self, authorize: Authorize) -> None:
         try:
             await authorize(self.info)
-        except AssociationRejected:
+        except (AbortAssociation, AssociationRejected):
             raise
         except (Exception, asyncio.CancelledError) as error:
             if _cancels_us(error):
@@ -275,6 +298,8 @@ class Association:
                 if arrival.dataset is not None and not arrival.dataset.consumed:
                     arrival.dataset.discard()
             await self._link.drain()
+            if self._service.rest and arrival.message.command.field == _C_STORE:
+                await asyncio.sleep(self._service.rest)
             served += 1
             if not served % CROWDED:  # handlers that never wait must not keep the others waiting
                 await asyncio.sleep(0)
@@ -314,7 +339,7 @@ class Association:
         command = message.command
         if logger.isEnabledFor(logging.INFO):
             _log_arrival(command)
-            _debug(message_lines, message.context_id, command, "INCOMING")
+            _log(logging.DEBUG, message_lines, message.context_id, command, "INCOMING")
         context = self._contexts.get(message.context_id)
         if context is None:
             raise ProtocolError(f"a message in context {message.context_id}, never proposed")
@@ -375,7 +400,8 @@ class Association:
             return
         response = encode_response(message.command, answer.status, answer.comment, answer.offending)
         if logger.isEnabledFor(logging.DEBUG):
-            _debug(message_lines, message.context_id, CommandSet.decode(response), "OUTGOING")
+            sent = CommandSet.decode(response)
+            _log(logging.DEBUG, message_lines, message.context_id, sent, "OUTGOING")
         self._upper.send(message.context_id, response)
         self._link.flush()
 
@@ -384,7 +410,7 @@ async def _answer_of(handler: Callable[[_RequestT], Awaitable[int]], request: _R
     """Call a handler and make an answer of whatever it does."""
     try:
         status = await handler(request)
-    except AssociationClosed:
+    except (AbortAssociation, AssociationClosed):
         raise
     except Refused as refusal:
         logger.warning("Refused: %s", escape(str(refusal)))
@@ -437,8 +463,8 @@ def _log_arrival(command: CommandSet) -> None:
         logger.info("Received %s", command.name)
 
 
-def _debug(describe: Callable[..., Iterator[str]], *args: object) -> None:
-    """Write what `describe` says to the debug log, if anybody reads that."""
-    if logger.isEnabledFor(logging.DEBUG):
+def _log(level: int, describe: Callable[..., Iterator[str]], *args: object) -> None:
+    """Write what `describe` says to the log, if anybody reads that."""
+    if logger.isEnabledFor(level):
         for line in describe(*args):
-            logger.debug("%s", line)
+            logger.log(level, "%s", line)

@@ -11,20 +11,23 @@ import importlib.util
 import logging
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
 import anyio
 
 from aiodicom.access import Limits, Timeouts, check_ae_title
 from aiodicom.association import Service
-from aiodicom.describe import uid_name
+from aiodicom.describe import escape, uid_name
 from aiodicom.errors import AssociationRejected
 from aiodicom.protocol import AcceptorConnection, Surroundings
-from aiodicom.requests import Authorize, EchoHandler, StoreHandler
+from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.wire.buffers import Pool
-from aiodicom.wire.negotiation import VERIFICATION, Policy, is_storage
+from aiodicom.wire.negotiation import VERIFICATION, make_policy
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 __all__ = ["Server", "run", "serve"]
 
@@ -43,6 +46,11 @@ LAST_WORDS = 1.0
 RETRY_ACCEPT = 0.5
 """Seconds without accepting after the process ran out of descriptors or memory."""
 
+HANDSHAKE = 60.0
+"""Seconds for a TLS handshake, where the deadline for a request does not say."""
+
+_P = ParamSpec("_P")
+
 
 class Server:
     """A DICOM acceptor. Made by `serve`; an asynchronous context manager.
@@ -60,16 +68,22 @@ class Server:
         ae_title: str,
         host: str | None,
         port: int,
-        limits: Limits,
-        timeouts: Timeouts,
-        grace: float,
+        ssl: SSLContext | None = None,
+        limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
+        grace: float = 5,
     ) -> None:
+        if not 0 <= port <= 65535:
+            raise ValueError(f"{port} is no TCP port: 0 to 65535")
+        if not grace >= 0:
+            raise ValueError(f"{grace} s are no grace: 0 or more")
         self.ae_title = check_ae_title(ae_title)
         self._service = service
         self._host = host
         self._port = port
-        self._limits = limits
-        self._timeouts = timeouts
+        self._ssl = ssl
+        self._limits = limits or Limits()
+        self._timeouts = timeouts or Timeouts()
         self._grace = grace
         self._sockets: list[socket.socket] = []
         self._connections: set[AcceptorConnection] = set()
@@ -132,7 +146,7 @@ class Server:
             self._made,
             self._gone,
         )
-        if logger.isEnabledFor(logging.DEBUG):
+        if logger.isEnabledFor(self._service.parameters_level):
             await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
         try:
             await self._enter_handlers()
@@ -175,6 +189,9 @@ class Server:
             return
         self._stopped.set()
         self._close_sockets()
+        if self._ssl is not None:  # these have nothing that could be finished
+            for task in self._opening:
+                task.cancel()
         try:
             for connection in list(self._connections):
                 connection.stop()
@@ -199,6 +216,26 @@ class Server:
         for connection in list(self._connections):
             connection.kill()
 
+    def run(self) -> None:
+        """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
+
+        For a program that is a DICOM receiver and nothing else.
+
+        Raises
+        ------
+        OSError
+            Where the port cannot be listened on, or a handler cannot be set up.
+        """
+        uvloop_is_there = importlib.util.find_spec("uvloop") is not None
+        anyio.run(self._serve_until_signal, backend_options={"use_uvloop": uvloop_is_there})
+
+    async def _serve_until_signal(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with self:
+                async for number in signals:
+                    logger.info("Stopping: %s", signal.Signals(number).name)
+                    return
+
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
         await self._stopped.wait()
@@ -216,7 +253,7 @@ class Server:
     def _accept(self, listening: socket.socket) -> None:
         for _ in range(ACCEPT_BATCH):
             try:
-                accepted, _ = listening.accept()
+                accepted, address = listening.accept()
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionAbortedError:
@@ -228,7 +265,7 @@ class Server:
                 logger.warning("Too many connections: one is closed")
                 accepted.close()
                 continue
-            self._open(accepted)
+            self._open(accepted, address)
 
     def _cannot_accept(self, listening: socket.socket, error: OSError) -> None:
         """Wait a little: a listening socket that nothing is accepted from stays readable."""
@@ -241,24 +278,40 @@ class Server:
         if not self._stopped.is_set():
             asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
-    def _open(self, accepted: socket.socket) -> None:
+    def _open(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
         accepted.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._connect(accepted))
+        task = asyncio.get_running_loop().create_task(self._connect(accepted, address))
         self._opening.add(task)
-        task.add_done_callback(self._opened)
+        task.add_done_callback(functools.partial(self._opened, accepted))
 
-    async def _connect(self, accepted: socket.socket) -> None:
+    async def _connect(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
         assert self._surroundings is not None
         loop, self._accepted = self._surroundings.loop, self._accepted + 1
         factory = functools.partial(AcceptorConnection, self._surroundings, self._accepted)
         try:
-            await loop.connect_accepted_socket(factory, accepted)
+            if self._ssl is None:
+                await loop.connect_accepted_socket(factory, accepted)
+            else:
+                await loop.connect_accepted_socket(
+                    factory,
+                    accepted,
+                    ssl=self._ssl,
+                    ssl_handshake_timeout=self._timeouts.association or HANDSHAKE,
+                )
         except OSError as error:
-            logger.info("A connection failed at once: %s", error)
+            self._cannot_open(str(address[0]).removeprefix("::ffff:"), error)
             accepted.close()
 
-    def _opened(self, task: asyncio.Task[None]) -> None:
+    def _cannot_open(self, address: str, error: OSError) -> None:
+        if self._ssl is None:
+            logger.info("A connection from %s failed at once: %s", address, error)
+        else:
+            logger.warning("No TLS connection with %s: %s", address, _why_no_tls(error))
+
+    def _opened(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
+        if task.cancelled():  # perhaps before it began
+            accepted.close()
         self._changed.set()
 
     def _made(self, connection: AcceptorConnection) -> None:
@@ -282,10 +335,14 @@ def serve(
     store: StoreHandler | None = None,
     echo: EchoHandler | None = None,
     authorize: Authorize | None = None,
+    on_ended: Callable[[AssociationInfo], None] | None = None,
     ae_title: str = "AIODICOM",
     host: str | None = None,
     port: int = 11112,
+    ssl: SSLContext | None = None,
     maximum_length: int = MAXIMUM_LENGTH,
+    transfer_syntaxes: Sequence[str] | None = None,
+    contexts: Mapping[str, Sequence[str]] | None = None,
     limits: Limits | None = None,
     timeouts: Timeouts | None = None,
     grace: float = 5,
@@ -303,14 +360,26 @@ def serve(
         Answers C-ECHO; without it C-ECHO is answered with success.
     authorize : callable, optional
         Awaited before an association is accepted; raises `AssociationRejected`.
+    on_ended : callable, optional
+        Called when an association that was accepted has ended, after its last handler. It
+        returns at once.
     ae_title : str
         The server's own AE title.
     host : str, optional
         A name or address to listen on; by default all interfaces, IPv4 and IPv6.
     port : int
         A TCP port; 0 for any that is free (see `Server.port`).
+    ssl : ssl.SSLContext, optional
+        Makes every connection one of TLS (PS3.15 B); by default none is.
     maximum_length : int
         The longest P-DATA-TF, in bytes, that peers may send; 0 for any (PS3.8 D.1).
+    transfer_syntaxes : sequence of str, optional
+        The only transfer syntaxes to accept, preferred ones first. By default all are: the
+        requestor's first choice where that is compressed, else Explicit VR Little Endian,
+        Explicit VR Big Endian, Implicit VR Little Endian.
+    contexts : mapping of str to sequence of str, optional
+        The only abstract syntaxes to accept, each with its transfer syntaxes, preferred ones
+        first. Verification is one of them, or is not accepted.
     limits, timeouts : Limits, Timeouts, optional
         What peers may cost, and how long they are waited for.
     grace : float
@@ -321,74 +390,56 @@ def serve(
     ValueError
         Where a value is out of its range.
     """
-    if not 0 <= port <= 65535:
-        raise ValueError(f"{port} is no TCP port: 0 to 65535")
-    if not 0 <= maximum_length < 1 << 32 or 0 < maximum_length < 1024:
-        raise ValueError(f"a maximum length of {maximum_length}: 0 (any), or 1024 and more")
-    if not grace >= 0:
-        raise ValueError(f"{grace} s are no grace: 0 or more")
-
-    def supports(abstract_syntax: str) -> bool:
-        return abstract_syntax == VERIFICATION or (
-            store is not None and is_storage(abstract_syntax)
-        )
-
-    policy = Policy(supports, maximum_length=maximum_length)
-    return Server(
-        Service(policy, store, echo, authorize),
-        ae_title=ae_title,
-        host=host,
-        port=port,
-        limits=limits or Limits(),
-        timeouts=timeouts or Timeouts(),
-        grace=grace,
-    )
-
-
-def run(
-    *,
-    store: StoreHandler | None = None,
-    echo: EchoHandler | None = None,
-    authorize: Authorize | None = None,
-    ae_title: str = "AIODICOM",
-    host: str | None = None,
-    port: int = 11112,
-    maximum_length: int = MAXIMUM_LENGTH,
-    limits: Limits | None = None,
-    timeouts: Timeouts | None = None,
-    grace: float = 5,
-) -> None:
-    """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
-
-    For a program that is a DICOM receiver and nothing else. The parameters are those of `serve`.
-
-    Raises
-    ------
-    OSError
-        Where the port cannot be listened on, or a handler cannot be set up.
-    """
-    server = serve(
-        store=store,
-        echo=echo,
-        authorize=authorize,
-        ae_title=ae_title,
-        host=host,
-        port=port,
+    policy = make_policy(
+        stores=store is not None,
         maximum_length=maximum_length,
+        transfer_syntaxes=transfer_syntaxes,
+        contexts=contexts,
+    )
+    return Server(
+        Service(policy, store, echo, authorize, on_ended=on_ended),
+        ae_title=ae_title,
+        host=host,
+        port=port,
+        ssl=ssl,
         limits=limits,
         timeouts=timeouts,
         grace=grace,
     )
-    uvloop_is_there = importlib.util.find_spec("uvloop") is not None
-    anyio.run(_serve_until_signal, server, backend_options={"use_uvloop": uvloop_is_there})
 
 
-async def _serve_until_signal(server: Server) -> None:
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with server:
-            async for number in signals:
-                logger.info("Stopping: %s", signal.Signals(number).name)
-                return
+def _ran(make: Callable[_P, Server]) -> Callable[_P, None]:
+    """Return what makes a server and runs it, with the parameters of what makes it."""
+
+    @functools.wraps(make, assigned=(), updated=())  # for its signature
+    def run(*args: _P.args, **settings: _P.kwargs) -> None:
+        """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
+
+        For a program that is a DICOM receiver and nothing else. The parameters are those of
+        `serve`; see `Server.run`.
+        """
+        make(*args, **settings).run()
+
+    return run
+
+
+run = _ran(serve)
+
+
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
+
+
+def _why_no_tls(error: OSError) -> str:
+    """Return what a failed handshake is about, in words."""
+    from ssl import SSLCertVerificationError, SSLError  # asyncio has it where TLS is served
+
+    if isinstance(error, SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, SSLError) and error.reason in _NOT_TLS:
+        return "what it sends is not TLS"
+    if isinstance(error, SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return escape(str(error)) or "it has closed the connection"
 
 
 async def _listen(host: str | None, port: int) -> list[socket.socket]:

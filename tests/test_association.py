@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
-from aiodicom import Status
+from aiodicom import (
+    AbortAssociation,
+    AssociationInfo,
+    AssociationRejected,
+    Server,
+    Status,
+    StoreRequest,
+)
+from aiodicom.association import Service
 from aiodicom.wire.dimse import CommandField, CommandSet, Tag
 from aiodicom.wire.items import ProposedContext
-from aiodicom.wire.negotiation import EXPLICIT_LITTLE, IMPLICIT_LITTLE, VERIFICATION
+from aiodicom.wire.negotiation import (
+    EXPLICIT_LITTLE,
+    IMPLICIT_LITTLE,
+    VERIFICATION,
+    make_policy,
+)
 from aiodicom.wire.pdu import (
     PDV,
+    Abort,
     DataTransfer,
     ReleaseRequest,
     ReleaseResponse,
@@ -33,7 +48,7 @@ from tests.peer import (
     store_command,
     store_pdus,
 )
-from tests.serving import Gate, Keeper, discard, empty, happens, serving
+from tests.serving import TIMEOUTS, Gate, Keeper, discard, empty, happens, serving
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 PRINTER = "1.2.840.10008.5.1.1.16"
@@ -461,3 +476,156 @@ async def test_the_number_of_associations() -> None:
         await one.release()
         assert await two.echo() == Status.SUCCESS
         assert server.associations == 1
+
+
+# Handlers that end the association -----------------------------------------------------------
+
+
+async def give_up(request: object) -> int:
+    raise AbortAssociation("no more of\nthis")
+
+
+async def test_a_store_handler_aborts_the_association_before_the_dataset_has_come(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(store=give_up) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.begin_store("1.2.3", b"\1\2")
+        assert await peer.aborted() == Abort(0, 0)
+        await peer.sends_on_in_vain(fragment(b"\3\4", is_last=True))
+        await empty(server)
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
+    assert record.getMessage() == "Association Aborted: no more of\\nthis"
+
+
+async def test_a_store_handler_aborts_the_association_instead_of_a_response() -> None:
+    async def after(request: StoreRequest) -> int:
+        await request.dataset.read()
+        raise AbortAssociation
+
+    async with serving(store=after) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.send(store_pdus("1.2.3") + store_pdus("1.2.4", message_id=2))
+        assert await peer.aborted() == Abort(0, 0)
+        await peer.half_close()
+        assert await peer.closed()
+
+
+async def test_an_echo_handler_aborts_the_association() -> None:
+    async with serving(echo=give_up) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.send(command_pdu(echo_command(), ECHO_CONTEXT))
+        assert await peer.aborted() == Abort(0, 0)
+
+
+async def test_an_authorize_hook_aborts_instead_of_an_answer() -> None:
+    async def authorize(info: AssociationInfo) -> None:
+        raise AbortAssociation
+
+    async with serving(authorize=authorize) as server, Peer(server.port) as peer:
+        await peer.send(association_request())
+        assert await peer.aborted() == Abort(0, 0)
+        await peer.half_close()
+        assert await peer.closed()
+
+
+# Associations that have ended ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["release", "abort", "cut", "violation"])
+async def test_the_end_is_told_once_however_it_comes(way: str) -> None:
+    ended: list[int] = []
+    async with (
+        serving(on_ended=lambda info: ended.append(info.number)) as server,
+        Peer(server.port) as peer,
+    ):
+        await peer.associate()
+        assert ended == []
+        if way == "release":
+            await peer.release()
+        elif way == "abort":
+            await peer.abort()
+        elif way == "cut":
+            peer.cut()
+        else:
+            await peer.send(b"\xff\0\0\0\0\0")
+            await peer.aborted()
+        await peer.half_close() if way != "cut" else None
+        await empty(server)
+        assert ended == [1]
+
+
+async def test_the_end_is_told_after_the_last_handler() -> None:
+    gate, ended = Gate(), asyncio.Event()
+    async with (
+        serving(store=gate, on_ended=lambda info: ended.set()) as server,
+        Peer(server.port) as peer,
+    ):
+        await peer.associate()
+        await peer.send(store_pdus("1.2.3"))
+        await happens(gate.entered)
+        await peer.abort()
+        assert not ended.is_set()
+        gate.opened.set()
+        await happens(ended)
+        assert await gate.outcome() == ct_dataset("1.2.3")
+
+
+async def test_an_association_that_was_rejected_has_no_end() -> None:
+    async def no(info: AssociationInfo) -> None:
+        raise AssociationRejected
+
+    ended: list[object] = []
+    async with serving(authorize=no, on_ended=ended.append) as server, Peer(server.port) as peer:
+        await peer.rejected()
+    assert ended == []
+
+
+async def test_a_listener_that_fails_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    def fails(info: AssociationInfo) -> None:
+        raise RuntimeError("no")
+
+    async with serving(on_ended=fails) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.release()
+    assert "What follows the end of an association failed" in caplog.messages
+
+
+# What a service may be told ------------------------------------------------------------------
+
+
+def server_of(service: Service) -> Server:
+    return Server(service, ae_title="AIODICOM", host="127.0.0.1", port=0, timeouts=TIMEOUTS)
+
+
+async def test_a_rest_comes_after_the_response_and_before_the_next_message() -> None:
+    loop = asyncio.get_running_loop()
+    async with (
+        server_of(Service(make_policy(), discard, rest=0.2)) as server,
+        Peer(server.port) as peer,
+    ):
+        await peer.associate()
+        assert await peer.echo() == Status.SUCCESS
+        begun = loop.time()
+        assert await peer.store("1.2.3") == Status.SUCCESS
+        responded = loop.time()
+        assert await peer.echo(2) == Status.SUCCESS
+        assert loop.time() - begun >= 0.2
+        assert responded - begun < 0.2
+        await peer.release()
+
+
+@pytest.mark.parametrize(("level", "shown"), [(logging.INFO, True), (logging.DEBUG, False)])
+async def test_parameters_are_logged_with_the_level_that_is_asked_for(
+    caplog: pytest.LogCaptureFixture, level: int, shown: bool
+) -> None:
+    caplog.set_level(logging.INFO, "aiodicom")
+    async with (
+        server_of(Service(make_policy(), parameters_level=level)) as server,
+        Peer(server.port) as peer,
+    ):
+        await peer.associate()
+        await peer.release()
+    lines = {r.getMessage(): r.levelno for r in caplog.records}
+    ids = "  Context ID:        3 (Proposed)", "  Context ID:        1 (Accepted)"
+    assert [lines.get(line) for line in ids] == ([logging.INFO] * 2 if shown else [None] * 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import inspect
 import logging
 import os
 import resource
@@ -20,7 +21,10 @@ import pytest
 import aiodicom
 from aiodicom import AssociationRejected, Status, StoreRequest
 from aiodicom.server import _listen_on
+from aiodicom.wire.items import ProposedContext
+from aiodicom.wire.negotiation import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from tests.peer import (
+    CT,
     ECHO_CONTEXT,
     Peer,
     association_request,
@@ -30,6 +34,8 @@ from tests.peer import (
     store_pdus,
 )
 from tests.serving import MIB, TIMEOUTS, Gate, Keeper, discard, empty, happens, serving
+
+JPEG = "1.2.840.10008.1.2.4.50"
 
 
 class Service:
@@ -148,6 +154,64 @@ async def test_another_port_0_is_tried_where_the_first_was_half_free(
     async with serving() as server:
         assert await answers("127.0.0.1", server.port)
     assert tried == 3
+
+
+# What is agreed to -------------------------------------------------------------------------------
+
+
+async def test_transfer_syntaxes_of_the_server_s_own_order() -> None:
+    proposed = [
+        ProposedContext.of(1, CT, JPEG, EXPLICIT_LITTLE, IMPLICIT_LITTLE),
+        ProposedContext.of(3, CT, JPEG),
+    ]
+    async with (
+        serving(store=discard, transfer_syntaxes=[IMPLICIT_LITTLE, EXPLICIT_LITTLE]) as server,
+        Peer(server.port) as peer,
+    ):
+        accept = await peer.associate(association_request(proposed))
+    first, second = accept.presentation_contexts
+    assert (first.result, first.transfer_syntax) == (0, IMPLICIT_LITTLE)
+    assert second.result == 4
+
+
+async def test_contexts_that_the_server_lists_are_the_only_ones() -> None:
+    keeper = Keeper()
+    async with (
+        serving(store=keeper, contexts={CT: [EXPLICIT_LITTLE]}) as server,
+        Peer(server.port) as peer,
+    ):
+        accept = await peer.associate()
+        assert [c.result for c in accept.presentation_contexts] == [3, 0, 4]
+        assert await peer.store("1.2.3") == Status.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"port": 65536}, "65536 is no TCP port"),
+        ({"port": -1}, "-1 is no TCP port"),
+        ({"maximum_length": 1000}, "a maximum length of 1000"),
+        ({"grace": -1}, "-1 s are no grace"),
+        ({"contexts": {}, "transfer_syntaxes": []}, "give one of the two"),
+        ({"ae_title": ""}, "no AE title"),
+    ],
+)
+def test_a_setting_out_of_its_range_is_said_clearly(
+    settings: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        aiodicom.serve(**settings)
+
+
+def test_run_takes_what_serve_takes() -> None:
+    assert inspect.signature(aiodicom.run).parameters == (
+        inspect.signature(aiodicom.serve).parameters
+    )
+    with pytest.raises(ValueError, match="no TCP port"):
+        aiodicom.run(port=65536)
+
+
+# Addresses and starts ----------------------------------------------------------------------------
 
 
 async def test_a_mapped_address_is_logged_as_what_it_is() -> None:

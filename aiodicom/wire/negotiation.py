@@ -5,7 +5,8 @@ The acceptor's answer to a proposal, and what an accepted proposal means to both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import enum
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiodicom.errors import AssociationRejected
@@ -19,19 +20,25 @@ from aiodicom.wire.items import (
     Item,
     MaximumLength,
     ProposedContext,
+    RoleSelection,
+    SOPClassExtendedNegotiation,
     TransferSyntax,
     UserInformation,
+    trim,
 )
 from aiodicom.wire.pdu import APPLICATION_CONTEXT_NAME, AssociateAccept, AssociateRequest
 
 __all__ = [
     "PresentationContext",
     "Policy",
+    "Role",
     "UNCOMPRESSED",
     "VERIFICATION",
     "choose_transfer_syntax",
+    "first_of",
     "is_standard",
     "is_storage",
+    "make_policy",
     "negotiate",
 ]
 
@@ -46,6 +53,7 @@ UNCOMPRESSED = (EXPLICIT_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE)
 """The uncompressed transfer syntaxes, preferred ones first."""
 
 _ACCEPTED = 0
+_NO_REASON = 2
 _ABSTRACT_SYNTAX_NOT_SUPPORTED = 3
 _TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 
@@ -123,6 +131,23 @@ def choose_transfer_syntax(proposed: Sequence[str]) -> str:
     return next((uid for uid in proposed if uid), "")
 
 
+Choose = Callable[[str, Sequence[str]], str]
+"""Chooses for an abstract syntax one of the proposed transfer syntaxes, or an empty string."""
+
+
+def first_of(preferred: Sequence[str], proposed: Sequence[str]) -> str:
+    """Choose as an acceptor that has an order of its own, and takes nothing else."""
+    return next((uid for uid in preferred if uid in proposed), "")
+
+
+class Role(enum.Flag):
+    """Who may be what: the roles that a requestor has in an SOP class (PS3.7 D.3.3.4)."""
+
+    SCU = 1
+    SCP = 2
+    BOTH = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What an acceptor agrees to.
@@ -132,17 +157,87 @@ class Policy:
     supports : callable
         Tells of an abstract syntax whether it is served.
     choose : callable
-        Chooses one of the proposed transfer syntaxes, or none: an empty string.
+        Chooses one of the transfer syntaxes that are proposed for an abstract syntax, or none:
+        an empty string.
     maximum_length : int
         The longest P-DATA-TF, in bytes, to be received; 0: any.
     window : int
         How many operations may be outstanding (PS3.7 D.3.3.3). Answered only if asked for.
+    roles : mapping of str to Role
+        The roles that requestors may take, by abstract syntax. Without one the default holds: the
+        requestor is the SCU, and a proposal of roles is not answered.
+    extended : mapping of str to bytes
+        The service class application information (PS3.7 D.3.3.5) of abstract syntaxes, sent
+        where one of their contexts is accepted.
+    needs_context : bool
+        Whether an association without any accepted context is rejected.
+
+    Raises
+    ------
+    ValueError
+        Where `maximum_length` is none.
     """
 
     supports: Callable[[str], bool]
-    choose: Callable[[Sequence[str]], str] = choose_transfer_syntax
+    choose: Choose = lambda _, proposed: choose_transfer_syntax(proposed)
     maximum_length: int = 1 << 17
     window: int = 1
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    extended: Mapping[str, bytes] = field(default_factory=dict)
+    needs_context: bool = False
+
+    def __post_init__(self) -> None:
+        length = self.maximum_length
+        if not 0 <= length < 1 << 32 or 0 < length < 1024:
+            raise ValueError(f"a maximum length of {length}: 0 (any), or 1024 and more")
+
+
+def make_policy(
+    *,
+    stores: bool = True,
+    verifies: bool = True,
+    transfer_syntaxes: Sequence[str] | None = None,
+    contexts: Mapping[str, Sequence[str]] | None = None,
+    maximum_length: int = 1 << 17,
+) -> Policy:
+    """Make the policy of an acceptor of Storage and Verification.
+
+    Parameters
+    ----------
+    stores, verifies : bool
+        Whether storage SOP classes, and Verification, are served at all.
+    transfer_syntaxes : sequence of str, optional
+        The only ones to accept, preferred ones first.
+    contexts : mapping of str to sequence of str, optional
+        The only abstract syntaxes to accept, each with its transfer syntaxes, preferred ones
+        first.
+    maximum_length : int
+        As in `Policy`.
+
+    Raises
+    ------
+    ValueError
+        Where transfer syntaxes are given twice, or a value is out of its range.
+    """
+    if contexts is not None and transfer_syntaxes is not None:
+        raise ValueError("contexts have transfer syntaxes of their own: give one of the two")
+    listed = None if contexts is None else {uid: tuple(of) for uid, of in contexts.items()}
+
+    def supports(abstract_syntax: str) -> bool:
+        if listed is not None and abstract_syntax not in listed:
+            return False
+        if abstract_syntax == VERIFICATION:
+            return verifies
+        return stores and (listed is not None or is_storage(abstract_syntax))
+
+    def choose(abstract_syntax: str, proposed: Sequence[str]) -> str:
+        if listed is not None:
+            return first_of(listed[abstract_syntax], proposed)
+        if transfer_syntaxes is not None:
+            return first_of(transfer_syntaxes, proposed)
+        return choose_transfer_syntax(proposed)
+
+    return Policy(supports, choose, maximum_length=maximum_length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,36 +255,62 @@ def negotiate(request: AssociateRequest, policy: Policy) -> Agreement:
     Raises
     ------
     AssociationRejected
-        Where the application context is not DICOM's: (1, 1, 2), PS3.8 table 9-21.
+        Where the application context is not DICOM's: (1, 1, 2), PS3.8 table 9-21. Where the
+        policy needs a context and none is accepted: (1, 1, 1).
     """
     name = request.application_context_name
     if name != APPLICATION_CONTEXT_NAME:
         raise AssociationRejected(f"application context {name[:64]!r} is not supported", 1, 1, 2)
-    contexts = {c.context_id: _answer(c, policy) for c in request.presentation_contexts}
+    roles = _agreed_roles(request, policy) if policy.roles else {}
+    contexts = {c.context_id: _answer(c, policy, roles) for c in request.presentation_contexts}
+    if policy.needs_context and not any(c.is_accepted for c in contexts.values()):
+        raise AssociationRejected("none of the presentation contexts is acceptable", 1, 1, 1)
     window = request.user_item(AsynchronousOperationsWindow)
     performed = 1 if window is None else _narrower(window.invoked, policy.window)
+    user_items = _user_items(policy, performed if window else None)
+    if policy.roles or policy.extended:
+        user_items += _agreed_items(policy, contexts.values(), roles)
     accept = AssociateAccept(
         request.called_ae_title_field,
         request.calling_ae_title_field,
         (
             ApplicationContext(APPLICATION_CONTEXT_NAME),
             *(_encode_answer(context) for context in contexts.values()),
-            UserInformation(_user_items(policy, performed if window else None)),
+            UserInformation(user_items),
         ),
         reserved=request.reserved,
     )
     return Agreement(accept, contexts, performed)
 
 
-def _answer(proposed: ProposedContext, policy: Policy) -> PresentationContext:
+def _agreed_roles(request: AssociateRequest, policy: Policy) -> dict[str, Role]:
+    """Return what becomes of the roles that are proposed, by abstract syntax (PS3.7 D.3.3.4)."""
+    asked = (item for item in request.user_items if isinstance(item, RoleSelection))
+    by_class = {trim(item.sop_class_uid): item for item in asked}
+    return {
+        uid: _roles_of(by_class[uid]) & may_be
+        for uid, may_be in policy.roles.items()
+        if uid in by_class
+    }
+
+
+def _roles_of(item: RoleSelection) -> Role:
+    return Role((1 if item.scu_role else 0) | (2 if item.scp_role else 0))
+
+
+def _answer(
+    proposed: ProposedContext, policy: Policy, roles: Mapping[str, Role]
+) -> PresentationContext:
     abstract, result = proposed.abstract_syntax, _ACCEPTED
     chosen = ""
     if not abstract or not policy.supports(abstract):
         result = _ABSTRACT_SYNTAX_NOT_SUPPORTED
     else:
-        chosen = policy.choose(proposed.transfer_syntaxes)
+        chosen = policy.choose(abstract, proposed.transfer_syntaxes)
         if not chosen:
             result = _TRANSFER_SYNTAXES_NOT_SUPPORTED
+        elif policy.roles.get(abstract) is Role.SCP and abstract not in roles:
+            result = _NO_REASON  # the requestor stays the SCU, whom nobody serves
     if result:  # one is sent all the same, and not significant (PS3.8 9.3.3.2)
         chosen = next(iter(proposed.transfer_syntaxes), IMPLICIT_LITTLE)
     return PresentationContext(proposed.context_id, abstract, chosen, result)
@@ -215,3 +336,22 @@ def _user_items(policy: Policy, performed: int | None) -> tuple[Item, ...]:
         items.append(AsynchronousOperationsWindow(performed, 1))
     items.append(ImplementationVersionName(IMPLEMENTATION_VERSION_NAME))
     return tuple(items)
+
+
+def _agreed_items(
+    policy: Policy, contexts: Iterable[PresentationContext], roles: Mapping[str, Role]
+) -> tuple[Item, ...]:
+    """Return the items about SOP classes, for those that have an accepted context."""
+    accepted = {context.abstract_syntax for context in contexts if context.is_accepted}
+    return (
+        *(
+            RoleSelection(uid, int(Role.SCU in role), int(Role.SCP in role))
+            for uid, role in roles.items()
+            if uid in accepted
+        ),
+        *(
+            SOPClassExtendedNegotiation(uid, information)
+            for uid, information in policy.extended.items()
+            if uid in accepted
+        ),
+    )

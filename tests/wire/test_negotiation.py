@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from aiodicom.wire.items import (
     MaximumLength,
     ProposedContext,
     RoleSelection,
+    SOPClassExtendedNegotiation,
     TransferSyntax,
     UserIdentity,
     UserIdentityResponse,
@@ -34,9 +36,12 @@ from aiodicom.wire.negotiation import (
     Agreement,
     Policy,
     PresentationContext,
+    Role,
     choose_transfer_syntax,
+    first_of,
     is_standard,
     is_storage,
+    make_policy,
     negotiate,
 )
 from aiodicom.wire.pdu import AssociateRequest, decode_pdu, encode_pdu
@@ -104,6 +109,22 @@ def test_any_transfer_syntax_that_is_alone_is_chosen(uid: str) -> None:
     assert choose_transfer_syntax([uid]) == uid
 
 
+@pytest.mark.parametrize(
+    ("preferred", "proposed", "chosen"),
+    [
+        ([J2K, IMPLICIT_LITTLE], [IMPLICIT_LITTLE, J2K], J2K),
+        ([J2K, IMPLICIT_LITTLE], [JPEG, IMPLICIT_LITTLE], IMPLICIT_LITTLE),
+        ([IMPLICIT_LITTLE], [JPEG, EXPLICIT_LITTLE], ""),
+        ([IMPLICIT_LITTLE], [], ""),
+        ([], [IMPLICIT_LITTLE], ""),
+    ],
+)
+def test_the_first_of_an_acceptor_s_own_order(
+    preferred: list[str], proposed: list[str], chosen: str
+) -> None:
+    assert first_of(preferred, proposed) == chosen
+
+
 # Abstract syntaxes -----------------------------------------------------------------------------
 
 
@@ -158,7 +179,7 @@ def test_an_abstract_syntax_that_is_not_served() -> None:
 
 
 def test_a_transfer_syntax_that_is_not_served() -> None:
-    policy = Policy(supports=lambda uid: True, choose=lambda proposed: "")
+    policy = Policy(supports=lambda uid: True, choose=lambda abstract, proposed: "")
     context = answer(ProposedContext.of(3, CT, JPEG, EXPLICIT_LITTLE), policy)
     assert (context.result, context.transfer_syntax) == (4, JPEG)
 
@@ -211,6 +232,133 @@ def test_a_context_id_that_is_used_twice_is_answered_once() -> None:
 
 def test_no_contexts_are_accepted_too() -> None:
     assert negotiate(association_request([]), EVERYTHING).contexts == {}
+
+
+# What policies are made of ---------------------------------------------------------------------
+
+MR = "1.2.840.10008.5.1.4.1.1.4"
+FIND = "1.2.840.10008.5.1.4.1.2.1.1"
+
+
+def test_by_default_storage_and_verification_are_served_in_any_transfer_syntax() -> None:
+    made = answers(
+        ProposedContext.of(1, VERIFICATION, IMPLICIT_LITTLE),
+        ProposedContext.of(3, CT, J2K, EXPLICIT_LITTLE),
+        ProposedContext.of(5, FIND, IMPLICIT_LITTLE),
+        policy=make_policy(),
+    )
+    assert [c.result for c in made.values()] == [0, 0, 3]
+    assert made[3].transfer_syntax == J2K
+
+
+@pytest.mark.parametrize(
+    ("settings", "results"),
+    [
+        ({"stores": False}, [0, 3]),
+        ({"verifies": False}, [3, 0]),
+        ({"verifies": False, "contexts": {VERIFICATION: [EXPLICIT_LITTLE]}}, [3, 3]),
+        ({"stores": False, "contexts": {CT: [EXPLICIT_LITTLE]}}, [3, 3]),
+    ],
+)
+def test_a_service_that_is_not_there_is_not_accepted(
+    settings: dict[str, Any], results: list[int]
+) -> None:
+    made = answers(
+        ProposedContext.of(1, VERIFICATION, EXPLICIT_LITTLE),
+        ProposedContext.of(3, CT, EXPLICIT_LITTLE),
+        policy=make_policy(**settings),
+    )
+    assert [c.result for c in made.values()] == results
+
+
+def test_an_acceptor_s_transfer_syntaxes_hold_for_every_class_and_there_are_no_others() -> None:
+    made = answers(
+        ProposedContext.of(1, CT, JPEG, EXPLICIT_LITTLE, IMPLICIT_LITTLE),
+        ProposedContext.of(3, VERIFICATION, IMPLICIT_LITTLE),
+        ProposedContext.of(5, CT, JPEG),
+        policy=make_policy(transfer_syntaxes=[IMPLICIT_LITTLE, EXPLICIT_LITTLE]),
+    )
+    assert [c.result for c in made.values()] == [0, 0, 4]
+    assert made[1].transfer_syntax == IMPLICIT_LITTLE
+
+
+def test_listed_contexts_each_have_transfer_syntaxes_of_their_own() -> None:
+    made = answers(
+        ProposedContext.of(1, CT, EXPLICIT_LITTLE, JPEG),
+        ProposedContext.of(3, MR, EXPLICIT_LITTLE, JPEG),
+        ProposedContext.of(5, FIND, IMPLICIT_LITTLE),
+        ProposedContext.of(7, VERIFICATION, IMPLICIT_LITTLE),
+        ProposedContext.of(9, CT, J2K),
+        policy=make_policy(
+            contexts={CT: [JPEG, EXPLICIT_LITTLE], MR: [EXPLICIT_LITTLE], FIND: [IMPLICIT_LITTLE]}
+        ),
+    )
+    assert [c.result for c in made.values()] == [0, 0, 0, 3, 4]
+    assert [made[n].transfer_syntax for n in (1, 3)] == [JPEG, EXPLICIT_LITTLE]
+
+
+def test_transfer_syntaxes_are_given_once() -> None:
+    with pytest.raises(ValueError, match="give one of the two"):
+        make_policy(contexts={}, transfer_syntaxes=[])
+
+
+@pytest.mark.parametrize("length", [-1, 1, 1023, 1 << 32])
+def test_a_maximum_length_that_is_none(length: int) -> None:
+    with pytest.raises(ValueError, match="0 \\(any\\), or 1024 and more"):
+        make_policy(maximum_length=length)
+
+
+def test_an_association_without_a_context_may_be_rejected() -> None:
+    policy = replace(make_policy(), needs_context=True)
+    with pytest.raises(AssociationRejected) as caught:
+        negotiate(association_request([ProposedContext.of(1, FIND, IMPLICIT_LITTLE)]), policy)
+    rejected = caught.value
+    assert (rejected.result, rejected.source, rejected.reason) == (1, 1, 1)
+    assert negotiate(association_request(), policy).contexts
+
+
+# Roles and extended negotiation ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("may_be", "asked", "result", "agreed"),
+    [
+        (Role.SCU, None, 0, None),
+        (Role.SCU, (1, 0), 0, (1, 0)),
+        (Role.SCU, (1, 1), 0, (1, 0)),
+        (Role.SCU, (0, 1), 0, (0, 0)),
+        (Role.SCP, None, 2, None),
+        (Role.SCP, (0, 1), 0, (0, 1)),
+        (Role.SCP, (1, 1), 0, (0, 1)),
+        (Role.BOTH, None, 0, None),
+        (Role.BOTH, (0, 1), 0, (0, 1)),
+        (Role.BOTH, (1, 1), 0, (1, 1)),
+    ],
+)
+def test_roles_are_answered_as_dcmtk_s_profiles_do(
+    may_be: Role, asked: tuple[int, int] | None, result: int, agreed: tuple[int, int] | None
+) -> None:
+    more = () if asked is None else (RoleSelection(CT + "\0", *asked),)
+    agreement = negotiate(association_request(more=more), replace(EVERYTHING, roles={CT: may_be}))
+    assert agreement.contexts[3].result == result
+    assert agreement.contexts[1].is_accepted
+    item = agreement.accept.user_item(RoleSelection)
+    assert (item and (item.scu_role, item.scp_role)) == agreed
+    assert item is None or item.sop_class_uid == CT
+
+
+def test_a_role_in_a_class_of_which_nothing_is_accepted_is_not_answered() -> None:
+    policy = replace(NOTHING, roles={CT: Role.BOTH}, extended={CT: b"\1"})
+    accept = negotiate(association_request(more=(RoleSelection(CT, 1, 1),)), policy).accept
+    assert accept.user_item(RoleSelection) is None
+    assert accept.user_item(SOPClassExtendedNegotiation) is None
+
+
+def test_extended_negotiation_is_sent_once_for_each_class_that_is_accepted() -> None:
+    policy = replace(EVERYTHING, extended={CT: b"\1\2", MR: b"\3"})
+    accept = negotiate(association_request(), policy).accept
+    items = [i for i in accept.user_items if isinstance(i, SOPClassExtendedNegotiation)]
+    assert items == [SOPClassExtendedNegotiation(CT, b"\1\2")]
 
 
 # The A-ASSOCIATE-AC ----------------------------------------------------------------------------
