@@ -12,7 +12,10 @@ __all__ = ["COMMANDS", "aiodicom"]
 
 COMMANDS = {
     "storescp": "receive objects and store them",
+    "dcmrecv": "receive objects and store them, the simple way",
     "echoscp": "answer C-ECHO",
+    "storescu": "send objects",
+    "echoscu": "send C-ECHO",
 }
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import aiodicom
-from aiodicom.cli.common import DEFAULTS, GENERAL, main, network_options, timeouts_of
+from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
+from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, port
+from aiodicom.cli.receiving import RECEIVER_DEFAULTS, Receiving, policy_of, run, server_of
+from aiodicom.cli.syntaxes import preference_options
+from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.server import Server
 
 __all__ = ["COMMAND", "echoscp"]
 
@@ -16,30 +20,41 @@ COMMAND = Command(
     "echoscp",
     "answers C-ECHO",
     {"port": port},
-    (GENERAL, network_options("ECHOSCP", "30", "30", 16382)),
+    (
+        GENERAL_OF_RECEIVERS,
+        network_options("ECHOSCP", "30", "30", 16382),
+        preference_options(plus_prefix=False),
+        *tls_options(acceptor=True),
+    ),
     {
-        **DEFAULTS,
+        **RECEIVER_DEFAULTS,
         "ae_title": "ECHOSCP",
-        "host": None,
-        "association": 30.0,
         "dimse": 30.0,
         "network": 30.0,
         "maximum_length": 16382,
+        "preference": None,
     },
+    tls_rules(acceptor=True),
+    TLS_ANSWERS,
 )
 
 PHRASES = {"Association Received": "Accepting Association", "Association Accepted": None}
 """What this command's ancestor writes where storescp's writes something else."""
 
 
-def _act(settings: dict[str, Any]) -> None:
-    aiodicom.run(
-        ae_title=settings["ae_title"],
-        host=settings["host"],
-        port=settings["port"],
-        maximum_length=settings["maximum_length"],
-        timeouts=timeouts_of(settings),
-    )
+def make_server(settings: Mapping[str, Any]) -> Server:
+    """Return the server that a command line asks for.
+
+    Raises
+    ------
+    Failed
+        Where there cannot be one.
+    """
+    return server_of(settings, policy_of(settings, stores=False), Receiving())
+
+
+def _act(settings: Mapping[str, Any]) -> None:
+    run(make_server(settings))
 
 
 def echoscp(arguments: Sequence[str] | None = None) -> int:

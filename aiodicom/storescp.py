@@ -2,64 +2,309 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import aiodicom
-from aiodicom.cli.common import DEFAULTS, GENERAL, main, network_options, timeouts_of
-from aiodicom.cli.options import Command, Group, Option, port
+from aiodicom.access import Limits
+from aiodicom.cli.actions import Actions
+from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
+from aiodicom.cli.network import PROFILE, network_options, not_with_profile
+from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
+from aiodicom.cli.receiving import (
+    RECEIVER_DEFAULTS,
+    STORAGE_MODE,
+    Receiving,
+    Trials,
+    admission,
+    extension,
+    ignore,
+    policy_of,
+    run,
+    server_of,
+)
+from aiodicom.cli.syntaxes import preference_options
+from aiodicom.cli.templates import reception_command, study_command
+from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.requests import AssociationInfo, StoreHandler
+from aiodicom.server import Server
+from aiodicom.storage.files import FileStorage
+from aiodicom.storage.schemes import Layout, Names
+from aiodicom.storage.sorting import by_patient_name, by_study_time, by_study_uid
+from aiodicom.storage.studies import Studies
 
 __all__ = ["COMMAND", "storescp"]
 
-logger = logging.getLogger("aiodicom.storescp")
+_AS_RECEIVED = "objects are stored as they are received; convert the files with DCMTK's dcmconv"
+_SIDE_BY_SIDE = "associations are served side by side; --max-associations 1 admits one at a time"
+_NO_WRAPPERS = "TCP wrappers are not asked here; have a firewall choose who may connect"
+
+_PREFERENCE = preference_options(plus_prefix=True)
+
+_PROCESSING = Group(
+    "processing options",
+    (
+        Option(("--fork",), "process", "serve associations side by side (default)"),
+        Option(("--single-process",), "process", "serve one association after the other: no effect",
+               note=_SIDE_BY_SIDE),
+        Option(("--max-associations",), "associations",
+               "admit at most n associations at a time (default: 10000)", "[n]umber", count(1)),
+        Option(("-ac", "--access-full"), "access", "do not ask TCP wrappers (default)"),
+        Option(("+ac", "--access-control"), "access", "ask TCP wrappers: no effect",
+               note=_NO_WRAPPERS),
+        Option(("--no-echo",), "verifies", "do not accept Verification", value=False),
+        Option(("-pm", "--promiscuous"), "promiscuous",
+               "accept unknown SOP classes (default, but for --config-file)"),
+        Option(("-up", "--uid-padding"), "uid_padding",
+               "compare UIDs without trailing spaces (default)"),
+        Option(("-b",), "maximum_length", "the same as --max-pdu", "[n]umber", size),
+    ),
+)  # fmt: skip
+
+_TRIALS = Group(
+    "options for trying senders",
+    (
+        Option(("-r", "--refuse"), "refuses", "refuse association"),
+        Option(("--reject",), "rejects", "reject association without implementation class UID"),
+        Option(("-i", "--ignore"), "ignores", "receive data but don't store it"),
+        Option(("-s", "--sleep-after"), "sleep_after", "sleep s seconds after store (default: 0)",
+               "[s]econds", seconds),
+        Option(("-S", "--sleep-during"), "sleep_during",
+               "sleep s seconds during store, for each part that comes (default: 0)",
+               "[s]econds", seconds),
+        Option(("--abort-after",), "abort_after",
+               "abort association after an object has come, without storing it"),
+        Option(("--abort-during",), "abort_during",
+               "abort association while an object comes"),
+    ),
+)  # fmt: skip
+
+_OUTPUT = Group(
+    "output options",
+    (
+        Option(("-od", "--output-directory"), "folder",
+               "write received objects to directory d (default: .)", "[d]irectory"),
+        *STORAGE_MODE,
+        Option(("+F", "--write-file"), "with_meta", "write file format (default)"),
+        Option(("-F", "--write-dataset"), "with_meta",
+               "write data set without file meta information", value=False),
+    ),
+)  # fmt: skip
+
+
+def _kept(names: tuple[str, ...], dest: str, what: str) -> Option:
+    """Return an option that asks for what is done in any case."""
+    return Option(names, dest, f"{what} (default)")
+
+
+def _not_converted(names: tuple[str, ...], dest: str, what: str, metavar: str = "") -> Option:
+    """Return an option that asks for objects to be written differently."""
+    convert = count(0) if metavar else str
+    return Option(names, dest, f"{what}: no effect", metavar, convert, note=_AS_RECEIVED)
+
+
+_CONVERSION = Group(
+    "output options for conversion: objects are stored as they are received",
+    (
+        _kept(("+t=", "--write-xfer-same"), "write_xfer", "keep transfer syntax"),
+        _not_converted(
+            ("+te", "--write-xfer-little"), "write_xfer", "write with explicit VR little endian"
+        ),
+        _not_converted(
+            ("+tb", "--write-xfer-big"), "write_xfer", "write with explicit VR big endian"
+        ),
+        _not_converted(
+            ("+ti", "--write-xfer-implicit"), "write_xfer", "write with implicit VR little endian"
+        ),
+        _not_converted(
+            ("+td", "--write-xfer-deflated"),
+            "write_xfer",
+            "write with deflated explicit VR little endian",
+        ),
+        _kept(("+u", "--enable-new-vr"), "new_vr", "keep newer value representations"),
+        _not_converted(("-u", "--disable-new-vr"), "new_vr", "convert newer value representations"),
+        _kept(("+g=", "--group-length-recalc"), "group_length", "keep group lengths"),
+        _not_converted(
+            ("+g", "--group-length-create"), "group_length", "always write group lengths"
+        ),
+        _not_converted(
+            ("-g", "--group-length-remove"), "group_length", "always write without group lengths"
+        ),
+        _kept(("+e", "--length-explicit"), "lengths", "keep lengths of sequences and items"),
+        _not_converted(("-e", "--length-undefined"), "lengths", "write with undefined lengths"),
+        _kept(("-p", "--padding-off"), "padding", "add no padding"),
+        _not_converted(
+            ("+p", "--padding-create"),
+            "padding",
+            "align file and items on multiples of bytes",
+            "[f]ile-pad [i]tem-pad",
+        ),
+        _kept(("-uc", "--retain-un"), "unknown", "keep elements of unknown VR"),
+        _not_converted(("+uc", "--convert-un"), "unknown", "convert elements of unknown VR"),
+        _not_converted(
+            ("+cl", "--compression-level"),
+            "compression",
+            "compression level for deflated",
+            "[l]evel",
+        ),
+    ),
+)
+
+_NAMES = Group(
+    "sorting into subdirectories, and filenames",
+    (
+        Option(("-ss", "--sort-conc-studies"), "sorting",
+               "sort studies into subdirectories [p_]time, a new one for every run of a study",
+               "[p]refix", by_study_time),
+        Option(("-su", "--sort-on-study-uid"), "sorting",
+               "sort studies into subdirectories [p_]Study Instance UID", "[p]refix", by_study_uid),
+        Option(("-sp", "--sort-on-patientname"), "sorting",
+               "sort studies into subdirectories Patient's Name_time", value=by_patient_name()),
+        Option(("-uf", "--default-filenames"), "names",
+               "generate filename from instance UID (default)", value=Names.INSTANCE),
+        Option(("+uf", "--unique-filenames"), "names", "generate unique filenames",
+               value=Names.UNIQUE),
+        Option(("--timenames",), "names", "generate filename from creation time",
+               value=Names.MILLISECONDS),
+        Option(("-fe", "--filename-extension"), "extension", "append e to all filenames",
+               "[e]xtension", extension),
+    ),
+)  # fmt: skip
+
+_EVENTS = Group(
+    "event options",
+    (
+        Option(("-xcr", "--exec-on-reception"), "on_reception",
+               "execute command c for each object, with #p #f #a #c #r in it",
+               "[c]ommand", reception_command),
+        Option(("-xcs", "--exec-on-eostudy"), "on_study_end",
+               "execute command c for each study that has ended, with #p #a #c #r in it",
+               "[c]ommand", study_command),
+        Option(("-rns", "--rename-on-eostudy"), "renames",
+               "rename files of a study that has ended to modality and number"),
+        Option(("-tos", "--eostudy-timeout"), "study_timeout",
+               "a study has ended s seconds after its last object", "[s]econds", count(0)),
+        Option(("-xs", "--exec-sync"), "waits", "answer after the command for the object"),
+    ),
+)  # fmt: skip
+
+_SORTING = ("--sort-conc-studies", "--sort-on-study-uid", "--sort-on-patientname")
 
 COMMAND = Command(
     "storescp",
     "receives objects of every storage SOP class and stores them",
     {"port": port},
     (
-        GENERAL,
-        network_options("STORESCP", "unlimited", "60", 16384),
-        Group(
-            "output options",
-            (
-                Option(("-od", "--output-directory"), "folder",
-                       "write received objects to directory d (default: .)", "[d]irectory"),
-                Option(("--ignore",), "ignore", "receive data but don't store it"),
-            ),
-        ),
+        GENERAL_OF_RECEIVERS,
+        network_options("STORESCP", "unlimited", "60", 16384, lookup=True),
+        PROFILE,
+        _PREFERENCE,
+        _PROCESSING,
+        *tls_options(acceptor=True),
+        _OUTPUT,
+        _NAMES,
+        _EVENTS,
+        _CONVERSION,
+        _TRIALS,
     ),
     {
-        **DEFAULTS,
+        **RECEIVER_DEFAULTS,
         "ae_title": "STORESCP",
-        "host": None,
-        "association": 30.0,
         "dimse": None,
         "network": 60.0,
         "maximum_length": 16384,
+        "no_lookup": False,
+        "profile": None,
+        "preference": None,
+        "associations": None,
+        "verifies": True,
+        "promiscuous": True,
+        "uid_padding": True,
+        "refuses": False,
+        "rejects": False,
+        "ignores": False,
+        "sleep_after": None,
+        "sleep_during": None,
+        "abort_after": False,
+        "abort_during": False,
         "folder": ".",
-        "ignore": False,
+        "mode": "store",
+        "with_meta": True,
+        "sorting": None,
+        "names": Names.INSTANCE,
+        "extension": "",
+        "on_reception": None,
+        "on_study_end": None,
+        "renames": False,
+        "study_timeout": None,
+        "waits": False,
     },
-)  # fmt: skip
+    (
+        not_with_profile(_PREFERENCE, names=("--promiscuous", "--no-echo")),
+        needs("--exec-on-eostudy", *_SORTING),
+        needs("--rename-on-eostudy", *_SORTING),
+        needs("--eostudy-timeout", *_SORTING),
+        excludes("--ignore", "--exec-on-reception", "--exec-on-eostudy", "--rename-on-eostudy"),
+        *tls_rules(acceptor=True),
+    ),
+    TLS_ANSWERS,
+)
 
 
-async def ignore(request: aiodicom.StoreRequest) -> aiodicom.Status:
-    """Take an object and drop it."""
-    request.dataset.discard()
-    return aiodicom.Status.SUCCESS
+def make_server(settings: Mapping[str, Any]) -> Server:
+    """Return the server that a command line asks for.
 
+    Raises
+    ------
+    Failed
+        Where there cannot be one.
+    """
+    on_ended: Callable[[AssociationInfo], None] | None = None
+    handlers: list[Any] = []
+    store: StoreHandler = ignore
+    if not settings["ignores"]:
+        actions = Actions(
+            on_reception=settings["on_reception"],
+            on_study_end=settings["on_study_end"],
+            waits=settings["waits"],
+            looks_up=not settings["no_lookup"],
+        )
+        studies = Studies(
+            timeout=settings["study_timeout"],
+            renames=settings["renames"],
+            on_end=actions.study_ended,
+        )
+        store = FileStorage(
+            settings["folder"],
+            layout=Layout(settings["names"], settings["sorting"], settings["extension"]),
+            with_meta=settings["with_meta"],
+            on_stored=actions.stored if settings["on_reception"] else None,
+            studies=studies,
+        )
+        handlers = [actions, store]
 
-def _act(settings: dict[str, Any]) -> None:
-    aiodicom.run(
-        store=ignore if settings["ignore"] else aiodicom.FileStorage(settings["folder"]),
-        ae_title=settings["ae_title"],
-        host=settings["host"],
-        port=settings["port"],
-        maximum_length=settings["maximum_length"],
-        timeouts=timeouts_of(settings),
+        def on_ended(info: AssociationInfo) -> None:
+            studies.association_ended(info.number)
+
+    limit = settings["associations"]
+    receiving = Receiving(
+        Trials(
+            store,
+            handlers,
+            sleep_during=settings["sleep_during"] or 0,
+            abort_during=settings["abort_during"],
+            abort_after=settings["abort_after"],
+        ),
+        authorize=admission(refuses=settings["refuses"], rejects=settings["rejects"]),
+        on_ended=on_ended,
+        rest=settings["sleep_after"] or 0,
+        limits=Limits(associations=limit) if limit else None,
     )
+    return server_of(settings, policy_of(settings, verifies=settings["verifies"]), receiving)
+
+
+def _act(settings: Mapping[str, Any]) -> None:
+    run(make_server(settings))
 
 
 def storescp(arguments: Sequence[str] | None = None) -> int:

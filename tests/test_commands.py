@@ -45,7 +45,9 @@ from tests.processes import (
 
 UID, NAME = "1.2.3", "CT.1.2.3"
 
-COMMANDS = ("storescp", "echoscp")
+COMMANDS = ("storescp", "dcmrecv", "echoscp")
+
+ALL_COMMANDS = (*COMMANDS, "storescu", "echoscu")
 
 signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 
@@ -114,7 +116,7 @@ def test_wrong_command_line(command: str, arguments: str) -> None:
 def test_package_lists_its_commands(arguments: tuple[str, ...]) -> None:
     done = run_module("aiodicom", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    assert all(f"\n  {command} " in done.stdout for command in COMMANDS)
+    assert all(f"\n  {command} " in done.stdout for command in ALL_COMMANDS)
 
 
 def test_package_tells_its_version() -> None:
@@ -125,7 +127,7 @@ def test_package_tells_its_version() -> None:
 def test_package_has_no_such_command() -> None:
     done = run_module("aiodicom", "findscp")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: no command findscp; one of storescp, echoscp\n"
+    assert done.stderr == f"error: no command findscp; one of {', '.join(ALL_COMMANDS)}\n"
 
 
 def test_package_runs_its_commands() -> None:
@@ -143,7 +145,7 @@ def test_port_that_is_in_use(command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run_command(command, str(port), "-ba", "127.0.0.1", "-v")
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (64 if command == "dcmrecv" else 1, "")
     assert done.stderr.startswith(f"F: cannot listen on port {port} of 127.0.0.1: ")
     assert "in use" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -1,48 +1,40 @@
-"""What every receiving command does: general and network options, log, start, exit code."""
+"""What every command does: its general options, log, start and exit code."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import logging.handlers
 import os
-import queue
 import resource
+import socket
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from aiodicom.access import Timeouts
-from aiodicom.cli.options import Command, Group, Option, UsageError, ae_title, expand, seconds, size
+from aiodicom.cli.logs import (
+    LOG_OPTIONS,
+    VERBOSE_AND_CONTEXTS,
+    VERBOSE_CONTEXTS,
+    LogConfigError,
+    check_verbosity,
+    log_as_configured,
+    log_to_stderr,
+)
+from aiodicom.cli.network import network_options, requestor_options, timeouts_of
+from aiodicom.cli.options import Command, Group, Option, UsageError, expand
 from aiodicom.wire.identity import __version__
 
-__all__ = ["DEFAULTS", "GENERAL", "main", "network_options", "timeouts_of"]
-
-LEVELS = {
-    "fatal": logging.CRITICAL,
-    "critical": logging.CRITICAL,
-    "error": logging.ERROR,
-    "warning": logging.WARNING,
-    "warn": logging.WARNING,
-    "info": logging.INFO,
-    "debug": logging.DEBUG,
-    "trace": logging.DEBUG,
-}
-_SILENT = logging.CRITICAL + 1
-
-LOG_QUEUE = 10_000
-"""Lines that wait for whoever reads our standard error; further ones are dropped."""
-
-LAST_LINES = 1.0
-"""Seconds that they are waited for in the end."""
-
-
-def _level(text: str) -> int:
-    try:
-        return LEVELS[text.lower()]
-    except KeyError:
-        raise ValueError(f"{text!r} is no level: {', '.join(LEVELS)}") from None
-
+__all__ = [
+    "DEFAULTS",
+    "GENERAL",
+    "GENERAL_OF_RECEIVERS",
+    "GENERAL_OF_STORESCU",
+    "Failed",
+    "main",
+    "network_options",
+    "reason",
+    "requestor_options",
+    "timeouts_of",
+]
 
 GENERAL = Group(
     "general options",
@@ -50,57 +42,39 @@ GENERAL = Group(
         Option(("-h", "--help"), "help", "print this help text and exit"),
         Option(("--version",), "version", "print version information and exit"),
         Option(("--arguments",), "arguments", "print expanded command line arguments"),
-        Option(("-q", "--quiet"), "level", "quiet mode, print no warnings and errors",
-               value=_SILENT),
-        Option(("-v", "--verbose"), "level", "verbose mode, print processing details",
-               value=logging.INFO),
-        Option(("-d", "--debug"), "level", "debug mode, print debug information",
-               value=logging.DEBUG),
-        Option(("-ll", "--log-level"), "level", "one of fatal, error, warn, info, debug",
-               "[l]evel", _level),
+        *LOG_OPTIONS,
     ),
-)  # fmt: skip
+)
+
+GENERAL_OF_RECEIVERS = Group(GENERAL.title, (*GENERAL.options, VERBOSE_CONTEXTS))
+GENERAL_OF_STORESCU = Group(GENERAL.title, (*GENERAL.options, VERBOSE_AND_CONTEXTS))
+"""These have a setting more: ``verbose_pc``, which is False where nothing is said."""
+
+DEFAULTS: Mapping[str, object] = {
+    "level": logging.WARNING,
+    "log_config": None,
+    "arguments": False,
+    "family": socket.AF_UNSPEC,
+}
+"""What stands of the options of all commands where nothing is said."""
 
 
-DEFAULTS: Mapping[str, object] = {"level": logging.WARNING, "arguments": False}
-"""What stands of the general options where nothing is said."""
+class Failed(Exception):
+    """A command cannot do what it was asked to: why, the remedy, and the exit code."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
 
 
-def network_options(title: str, dimse: str, network: str, pdu: int) -> Group:
-    """Return the options of a receiver's network side, with its own defaults in their help."""
-    return Group(
-        "network options",
-        (
-            Option(("-aet", "--ae-title", "--aetitle"), "ae_title",
-                   f"set my AE title (default: {title})", "[a]etitle", ae_title),
-            Option(("-ba", "--bind-address"), "host",
-                   "listen on this address (default: all interfaces)", "[a]ddress"),
-            Option(("-ta", "--acse-timeout"), "association",
-                   "timeout for ACSE messages (default: 30)", "[s]econds", seconds),
-            Option(("-td", "--dimse-timeout"), "dimse",
-                   f"timeout for DIMSE messages (default: {dimse})", "[s]econds", seconds),
-            Option(("-tn", "--network-timeout"), "network",
-                   f"timeout for the network (default: {network})", "[s]econds", seconds),
-            Option(("-pdu", "--max-pdu"), "maximum_length",
-                   f"set max receive pdu to n bytes, 0 is unlimited (default: {pdu})",
-                   "[n]umber", size),
-        ),
-    )  # fmt: skip
-
-
-def timeouts_of(settings: Mapping[str, object]) -> Timeouts:
-    """Return the deadlines that a command line asks for."""
-
-    def of(name: str) -> float | None:
-        value = settings[name]
-        return value if isinstance(value, (int, float)) else None
-
-    return Timeouts(association=of("association"), dimse=of("dimse"), network=of("network"))
+def reason(error: OSError) -> str:
+    """Return what to say of an error of the system: which file, and what is wrong with it."""
+    return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
 
 
 def main(
     command: Command,
-    act: Callable[[dict[str, object]], None],
+    act: Callable[[dict[str, object]], int | None],
     arguments: Sequence[str] | None = None,
     phrases: Mapping[str, str | None] | None = None,
 ) -> int:
@@ -111,7 +85,8 @@ def main(
     command : Command
         What it takes.
     act : callable
-        What it does with its settings.
+        What it does with its settings; returns the exit code, None for 0, or raises `Failed`
+        with one, or `OSError`, which is 1.
     arguments : sequence of str, optional
         The command line; by default the process's.
     phrases : mapping, optional
@@ -120,7 +95,7 @@ def main(
     Returns
     -------
     int
-        0, or 1 where the command line is wrong or the command could not start.
+        What `act` says, or 1 where the command line is wrong or the command could not start.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     _occupy_standard_streams()
@@ -130,13 +105,18 @@ def main(
         print(f"error: {error}", file=sys.stderr)
         return 1
     if not arguments or "-h" in arguments or "--help" in arguments:
-        print(command.usage())
+        _say(command.usage())
         return 0
     if "--version" in arguments:
-        print(f"aiodicom {command.name} {__version__}")
+        _say(f"aiodicom {command.name} {__version__}")
         return 0
+    for word in arguments:
+        if word in command.answers:
+            _say(command.answers[word]())
+            return 0
     try:
         settings = command.parse(arguments)
+        level = check_verbosity(settings)
     except UsageError as error:
         print(f"error: {error}; see python -m aiodicom.{command.name} --help", file=sys.stderr)
         return 1
@@ -144,20 +124,53 @@ def main(
         words = " ".join(f"'{word}'" for word in arguments)
         line = f"I: calling '{command.name}' with {len(arguments)} arguments: {words}"
         print(line, file=sys.stderr, flush=True)
-    level = settings["level"]
-    with _log_to_stderr(level if isinstance(level, int) else logging.WARNING, phrases or {}):
-        logger = logging.getLogger("aiodicom")
-        logger.debug("%s v%s", command.name, __version__)
-        for note in settings["notes"] if isinstance(settings["notes"], tuple) else ():
-            logger.warning("%s", note)
-        raise_open_files_limit()
-        try:
-            act(settings)
-        except OSError as error:
-            logger.critical("%s%s", f"{error.filename}: " if error.filename else "",
-                            error.strerror or error)  # fmt: skip
-            return 1
-    return 0
+    try:
+        with _log(settings, level, phrases or {}):
+            return _run(command.name, act, settings)
+    except LogConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _say(text: str) -> None:
+    """Print to standard output, whose reader may have seen enough."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _log(
+    settings: Mapping[str, object], level: int, phrases: Mapping[str, str | None]
+) -> contextlib.AbstractContextManager[None]:
+    file = settings.get("log_config")
+    if isinstance(file, str):
+        return log_as_configured(file, phrases)
+    return log_to_stderr(level, phrases)
+
+
+def _run(
+    name: str, act: Callable[[dict[str, object]], int | None], settings: dict[str, object]
+) -> int:
+    logger = logging.getLogger("aiodicom")
+    logger.debug("%s v%s", name, __version__)
+    notes = settings["notes"]
+    for note in notes if isinstance(notes, tuple) else ():
+        logger.warning("%s", note)
+    if os.environ.get("DCMDICTPATH"):
+        from aiodicom.cli.dictionary import load_dictionaries
+
+        for warning in load_dictionaries(os.environ):
+            logger.warning("%s", warning)
+    raise_open_files_limit()
+    try:
+        return act(settings) or 0
+    except Failed as error:
+        logger.critical("%s", error)
+        return error.code
+    except OSError as error:
+        logger.critical("%s", reason(error))
+        return 1
 
 
 def raise_open_files_limit() -> None:
@@ -174,66 +187,3 @@ def _occupy_standard_streams() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
-
-
-class _Rephrase(logging.Filter):
-    def __init__(self, phrases: Mapping[str, str | None]) -> None:
-        super().__init__()
-        self._phrases = phrases
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        phrase = self._phrases.get(record.msg, record.msg)
-        record.msg = phrase
-        return phrase is not None
-
-
-class _Dropping(logging.handlers.QueueHandler):
-    """Hands lines to a thread: a standard error that nobody reads must not stop the loop."""
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        with contextlib.suppress(queue.Full):
-            self.queue.put_nowait(record)
-
-
-@contextlib.contextmanager
-def _log_to_stderr(level: int, phrases: Mapping[str, str | None]) -> Iterator[None]:
-    logger = logging.getLogger("aiodicom")
-    lines: queue.Queue[logging.LogRecord | None] = queue.Queue(LOG_QUEUE)
-    handler = _Dropping(lines)
-    handler.addFilter(_Rephrase(phrases))
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    logger.propagate = False
-    writer = threading.Thread(target=_write_lines, args=(lines,), daemon=True)
-    writer.start()
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        with contextlib.suppress(queue.Full):
-            lines.put(None, timeout=LAST_LINES)
-        writer.join(LAST_LINES)
-
-
-def _write_lines(lines: queue.Queue[logging.LogRecord | None]) -> None:
-    """Write records to standard error, until there is a None.
-
-    No lock of Python's is held while that blocks, neither a stream's nor a handler's: they are
-    wanted once more when the process ends, which nobody who does not read must prevent.
-    """
-    descriptor = _stderr()
-    while (record := lines.get()) is not None:
-        # Marked as the seeds do: F for what ends the command, else its level's letter.
-        letter = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
-        line = f"{letter}: {record.getMessage()}\n".encode(errors="backslashreplace")
-        with contextlib.suppress(OSError):
-            while descriptor is not None and line:
-                line = line[os.write(descriptor, line) :]
-
-
-def _stderr() -> int | None:
-    """Return standard error's descriptor, or None where there is none."""
-    try:
-        return sys.stderr.fileno()
-    except (AttributeError, OSError):  # closed from the start; not a file
-        return None

@@ -155,6 +155,8 @@ class Command:
         The settings that stand where no option says otherwise.
     rules : tuple of Rule
         What options do not go together.
+    answers : mapping of str to callable
+        Names of options that are answered with a text, whatever else is there.
     """
 
     name: str
@@ -163,6 +165,7 @@ class Command:
     groups: tuple[Group, ...]
     defaults: Mapping[str, object] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
+    answers: Mapping[str, Callable[[], str]] = field(default_factory=dict)
 
     def parse(self, arguments: Sequence[str]) -> dict[str, object]:
         """Return the settings that `arguments` make.

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from aiodicom import echoscp, storescp
+from aiodicom import dcmrecv, echoscp, storescp, storescu
 from aiodicom.cli.options import (
     Command,
     Group,
     Option,
     UsageError,
     ae_title,
+    count,
+    excludes,
+    expand,
+    needs,
     port,
     seconds,
     size,
@@ -150,34 +156,125 @@ def test_what_is_no_ae_title(text: str) -> None:
         ae_title(text)
 
 
-@pytest.mark.parametrize("command", [COMMAND, storescp.COMMAND, echoscp.COMMAND])
+def rows(command: Command) -> list[str]:
+    """The lines of the usage that are options."""
+    return [line for line in command.usage().splitlines() if line.startswith("  ")]
+
+
+ALL = [COMMAND, storescp.COMMAND, dcmrecv.COMMAND, echoscp.COMMAND, storescu.COMMAND]
+
+
+@pytest.mark.parametrize("command", ALL)
 def test_usage_has_every_group_option_and_parameter(command: Command) -> None:
     usage = command.usage()
     assert f"[options] {' '.join(command.parameters)}\n" in usage
-    for group in command.groups:
-        assert f"\n{group.title}:\n" in usage
-        for option in group.options:
-            line = next(line for line in usage.splitlines() if option.help in line)
-            assert all(name in line.split() for name in option.names)
+    assert all(f"\n{group.title}:\n" in usage for group in command.groups)
+    options = [option for group in command.groups for option in group.options]
+    for row, option in zip(rows(command), options, strict=True):
+        assert row.endswith(f"  {option.help}")
+        assert all(name in row.split() for name in option.names)
 
 
-@pytest.mark.parametrize("command", [storescp.COMMAND, echoscp.COMMAND])
+@pytest.mark.parametrize("command", ALL)
 def test_usage_is_a_table(command: Command) -> None:
-    rows = [line for line in command.usage().splitlines() if line.startswith("  ")]
-    helps = [option.help for group in command.groups for option in group.options]
-    assert len({row.index(text) for row, text in zip(rows, helps, strict=True)}) == 1
+    options = [option for group in command.groups for option in group.options]
+    columns = {
+        len(row) - len(option.help) for row, option in zip(rows(command), options, strict=True)
+    }
+    assert len(columns) == 1
 
 
-@pytest.mark.parametrize("command", [storescp.COMMAND, echoscp.COMMAND])
-def test_no_name_is_two_options(command: Command) -> None:
-    names = [name for group in command.groups for o in group.options for name in o.names]
-    assert len(names) == len(set(names))
+MORE = Command(
+    "more",
+    "shows lists and rules",
+    {"peer": str, "file...": str},
+    (
+        Group(
+            "all",
+            (
+                Option(("-xf", "--config-file"), "profile", "two values", "[f]ile [p]rofile"),
+                Option(("+cf", "--add"), "files", "adds", "[f]ile", repeats=True),
+                Option(("-a", "--alone"), "way", "excludes", value="alone"),
+                Option(("-t", "--together"), "way", "needs", value="together"),
+                Option(("-n", "--number"), "number", "a number", "[n]umber", count(1, 9)),
+                Option(("+rs", "--seed"), "seed", "nothing", "[f]ile", note="nobody wants it"),
+            ),
+        ),
+    ),
+    {"files": ()},
+    (excludes("--alone", "--add"), needs("--together", "--add", "--config-file")),
+)
 
 
-@pytest.mark.parametrize("command", [storescp.COMMAND, echoscp.COMMAND])
-def test_every_setting_has_a_default(command: Command) -> None:
-    makes = {option.dest for group in command.groups for option in group.options}
-    assert makes - {"help", "version"} == set(command.defaults)
+def more(line: str) -> dict[str, object]:
+    return MORE.parse(line.split())
+
+
+def test_an_option_of_two_values_makes_a_pair() -> None:
+    assert more("p f -xf cfg -v")["profile"] == ("cfg", "-v")
+
+
+def test_an_option_that_repeats_makes_a_list() -> None:
+    assert more("p f +cf a --add b --add=c")["files"] == ("a", "b", "c")
+    assert more("p f")["files"] == ()
+
+
+def test_the_last_parameter_may_be_several() -> None:
+    assert more("p a -n 3 b c")["file"] == ("a", "b", "c")
+
+
+def test_the_options_in_effect_are_known_by_their_long_names() -> None:
+    assert more("p f -t +cf x -a -t")["given"] == {"--together", "--add"}
+
+
+def test_what_has_no_effect_is_said() -> None:
+    assert more("p f +rs x")["notes"] == ("--seed has no effect: nobody wants it",)
+    assert more("p f")["notes"] == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("p", "missing parameter file..."),
+        ("p f -xf cfg", r"missing value for option -xf: \[p\]rofile"),
+        ("p f --config-file=cfg", "option --config-file takes 2 values"),
+        ("p f -a +cf x", "--alone not allowed with --add"),
+        ("p f -t", "--together only allowed with --add or --config-file"),
+        ("p f -n 0", "option -n: 0 is not 1 to 9"),
+        ("p f -n 10", "option -n: 10 is not 1 to 9"),
+        ("p f -n 1x", "option -n: '1x' is not a number"),
+    ],
+)
+def test_rules(line: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        more(line)
+
+
+def test_a_rule_speaks_of_what_is_in_effect() -> None:
+    more("p f -a -t +cf x")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a b\tc\r\nd\n", ["a", "b", "c", "d"]),
+        ('"a b" \'c "d\' e', ["a b", 'c "d', "e"]),
+        ('"a b"c', ["a b", "c"]),
+        ('x "" y', ["x", "", "y"]),
+        ("\n", []),
+        ('"open end', ["open end"]),
+        ("@other", ["@other"]),
+    ],
+)
+def test_a_command_file_stands_for_its_words(tmp_path: Path, text: str, words: list[str]) -> None:
+    file = tmp_path / "words"
+    file.write_bytes(text.encode())
+    assert expand(["-v", f"@{file}", "@"]) == ["-v", *words, "@"]
+
+
+def test_a_command_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot open command file"):
+        expand([f"@{tmp_path}/none"])
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""How far sending has come: a bar on a terminal, now and then a line elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+__all__ = ["Lines", "Progress", "make_progress", "readable_size"]
+
+INTERVAL = 10.0
+"""Seconds between two lines."""
+
+
+class Progress(Protocol):
+    """What is told how far it has come."""
+
+    def sent(self, count: int) -> None:
+        """Hear that so many bytes more are on their way."""
+
+    def done(self) -> None:
+        """Hear that one object more has its result."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+
+class Nothing:
+    """Says nothing."""
+
+    def sent(self, count: int) -> None:
+        """Say nothing."""
+
+    def done(self) -> None:
+        """Say nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        return None
+
+
+class Lines(Nothing):
+    """Says a line from time to time.
+
+    Parameters
+    ----------
+    files, size : int
+        How many objects and bytes there are.
+    say : callable
+        Takes a line.
+    clock : callable
+        Returns the time in seconds.
+    """
+
+    def __init__(
+        self,
+        files: int,
+        size: int,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._files = files
+        self._size = size
+        self._say = say
+        self._clock = clock
+        self._started = self._said = clock()
+        self._done = 0
+        self._sent = 0
+
+    def sent(self, count: int) -> None:
+        """Count bytes, and say a line if it is time for one."""
+        self._sent += count
+        now = self._clock()
+        if now - self._said >= INTERVAL:
+            self._said = now
+            self._say(self._line(now))
+
+    def done(self) -> None:
+        """Count an object."""
+        self._done += 1
+
+    def _line(self, now: float) -> str:
+        rate = self._sent / (now - self._started)
+        left = max(self._size - self._sent, 0) / rate if rate else 0
+        return (
+            f"{self._done} of {self._files} files, {readable_size(self._sent)} of "
+            f"{readable_size(self._size)}, {readable_size(rate)}/s, {left:.0f} s left"
+        )
+
+
+def make_progress(files: int, size: int, stream: TextIO | None = None) -> Progress:
+    """Return what shows the progress: a bar on a terminal where rich is installed, else lines.
+
+    One file makes no progress that anybody could watch, unless it is large: then its lines come.
+    """
+    stream = sys.stderr if stream is None else stream
+    if files > 1 and stream.isatty():
+        try:
+            from aiodicom.cli.bar import Bar  # what it needs is an extra
+        except ImportError:
+            pass
+        else:
+            return Bar(files, size, stream)
+    return Lines(files, size, lambda line: print(line, file=stream, flush=True))
+
+
+def readable_size(count: float) -> str:
+    """Return a number of bytes as a person reads it."""
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    while count >= 1000 and len(units) > 1:
+        count /= 1000
+        del units[0]
+    return f"{count:.0f} bytes" if units[0] == "bytes" else f"{count:.1f} {units[0]}"

@@ -1,0 +1,311 @@
+"""What the receiving commands share: from a command line's settings to a server that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aiodicom.access import Limits
+from aiodicom.association import Service
+from aiodicom.cli.common import DEFAULTS, Failed, reason
+from aiodicom.cli.network import host_of, timeouts_of
+from aiodicom.cli.options import Option
+from aiodicom.cli.profiles import ProfileError, load_profile
+from aiodicom.cli.tls import TLS_DEFAULTS, acceptor_context
+from aiodicom.dataset import DatasetStream
+from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
+from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
+from aiodicom.server import Server
+from aiodicom.storage.schemes import Layout
+from aiodicom.wire.buffers import Block
+from aiodicom.wire.dimse import Status
+from aiodicom.wire.negotiation import Policy, Role, make_policy
+
+__all__ = [
+    "RECEIVER_DEFAULTS",
+    "STORAGE_MODE",
+    "ExitCodes",
+    "Receiving",
+    "Trials",
+    "admission",
+    "extension",
+    "ignore",
+    "policy_of",
+    "run",
+    "server_of",
+]
+
+logger = logging.getLogger("aiodicom.commands")
+
+RECEIVER_DEFAULTS: Mapping[str, object] = {
+    **DEFAULTS,
+    **TLS_DEFAULTS,
+    "verbose_pc": False,
+    "host": None,
+    "association": 30.0,
+}
+"""What stands of the options of all receivers where nothing is said."""
+
+STORAGE_MODE = (
+    Option(("-B", "--normal"), "mode", "the same as --bit-preserving: nothing is ever converted",
+           value="store"),
+    Option(("+B", "--bit-preserving"), "mode", "write dataset exactly as received (default)",
+           value="store"),
+)  # fmt: skip
+"""Both are one thing here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCodes:
+    """What a command ends with where it cannot start."""
+
+    folder: int = 1
+    listening: int = 1
+    profile: int = 1
+    tls: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """What a command does for its peers, besides what is negotiated.
+
+    Parameters
+    ----------
+    store : callable or None
+        The store handler.
+    authorize : callable or None
+        Called before an association is accepted.
+    on_ended : callable or None
+        Told of an association that has ended.
+    rest : float
+        Seconds between the response to a C-STORE and what comes next.
+    limits : Limits or None
+        What peers may cost.
+    """
+
+    store: StoreHandler | None = None
+    authorize: Authorize | None = None
+    on_ended: Callable[[AssociationInfo], None] | None = None
+    rest: float = 0
+    limits: Limits | None = None
+
+
+def extension(text: str) -> str:
+    """Convert what is appended to file names."""
+    return Layout(extension=text).extension
+
+
+# Negotiation -----------------------------------------------------------------------------------
+
+
+def policy_of(
+    settings: Mapping[str, Any],
+    *,
+    stores: bool = True,
+    verifies: bool = True,
+    codes: ExitCodes | None = None,
+) -> Policy:
+    """Return what a command line agrees to; warns of what in a profile has no effect.
+
+    Raises
+    ------
+    Failed
+        Where its profile cannot be used.
+    """
+    length = settings["maximum_length"]
+    if settings.get("profile") is None:
+        return make_policy(
+            stores=stores,
+            verifies=verifies,
+            transfer_syntaxes=settings.get("preference"),
+            maximum_length=length,
+        )
+    try:
+        profile = load_profile(*settings["profile"], receiving=True)
+    except ProfileError as error:
+        raise Failed(str(error), (codes or ExitCodes()).profile) from None
+    for warning in profile.warnings:
+        logger.warning("%s", warning)
+    policy = make_policy(contexts=dict(profile.contexts), maximum_length=length)
+    roles = {uid: Role[role] for uid, role in profile.roles.items()}
+    return dataclasses.replace(policy, roles=roles, extended=profile.extended)
+
+
+# The server ------------------------------------------------------------------------------------
+
+
+def server_of(
+    settings: Mapping[str, Any],
+    policy: Policy,
+    receiving: Receiving,
+    codes: ExitCodes | None = None,
+) -> Server:
+    """Return the server that a command line asks for. It reads the files of TLS.
+
+    Raises
+    ------
+    Failed
+        Where there cannot be one.
+    """
+    try:
+        ssl = acceptor_context(settings)
+    except DicomError as error:
+        raise Failed(str(error), (codes or ExitCodes()).tls) from None
+    level = logging.INFO if settings["verbose_pc"] else logging.DEBUG
+    service = Service(
+        policy,
+        receiving.store,
+        authorize=receiving.authorize,
+        on_ended=receiving.on_ended,
+        parameters_level=level,
+        rest=receiving.rest,
+    )
+    return Server(
+        service,
+        ae_title=settings["ae_title"],
+        host=host_of(settings),
+        port=settings["port"],
+        ssl=ssl,
+        limits=receiving.limits,
+        timeouts=timeouts_of(settings),
+    )
+
+
+def run(server: Server, codes: ExitCodes | None = None) -> None:
+    """Run a server until SIGINT or SIGTERM.
+
+    Raises
+    ------
+    Failed
+        Where it cannot start.
+    """
+    try:
+        server.run()
+    except OSError as error:
+        raise Failed(reason(error), (codes or ExitCodes()).listening) from None
+
+
+def admission(*, refuses: bool, rejects: bool) -> Authorize | None:
+    """Return what lets associations be.
+
+    Parameters
+    ----------
+    refuses : bool
+        Whether nobody is let in.
+    rejects : bool
+        Whether who has no implementation class UID (PS3.7 D.3.3.2) is not.
+    """
+
+    async def authorize(info: AssociationInfo) -> None:
+        if refuses:
+            raise AssociationRejected("--refuse", 1, 1, 1)
+        if not info.request.implementation_class_uid:
+            raise AssociationRejected("--reject: no implementation class UID", 1, 1, 1)
+
+    return authorize if refuses or rejects else None
+
+
+# Store handlers --------------------------------------------------------------------------------
+
+
+async def ignore(request: StoreRequest) -> int:
+    """Take an object and drop it."""
+    await _drop(request.dataset)
+    return Status.SUCCESS
+
+
+async def _drop(dataset: DatasetStream) -> None:
+    while (block := await dataset.block()) is not None:
+        block.release()
+
+
+class SlowDataset(DatasetStream):
+    """A dataset of which every part comes some seconds late."""
+
+    def __init__(self, dataset: DatasetStream, seconds: float) -> None:
+        super().__init__(dataset.discard)
+        self._dataset = dataset
+        self._seconds = seconds
+
+    async def block(self, at_least: int = 1) -> Block | None:
+        """Wait, and return what has come by then; see `DatasetStream.block`."""
+        if self._dataset.consumed:
+            return None
+        await asyncio.sleep(self._seconds)
+        block = await self._dataset.block()
+        self.size, self.complete = self._dataset.size, self._dataset.complete
+        return block
+
+
+class Trials:
+    """A store handler before which senders are tried: with delays, and with aborts.
+
+    Parameters
+    ----------
+    store : callable
+        What stores.
+    handlers : sequence of context managers
+        What is entered before it serves, in order.
+    sleep_during : float
+        Seconds before each part of a dataset is taken.
+    abort_during, abort_after : bool
+        Whether the association is aborted when a part of a dataset has come, or all of it.
+        Then nothing is stored.
+    folder_code : int
+        The exit code of a command whose store handler cannot be set up.
+    """
+
+    def __init__(
+        self,
+        store: StoreHandler,
+        handlers: Sequence[contextlib.AbstractAsyncContextManager[object]] = (),
+        *,
+        sleep_during: float = 0,
+        abort_during: bool = False,
+        abort_after: bool = False,
+        folder_code: int = 1,
+    ) -> None:
+        self._store = store
+        self._handlers = handlers
+        self._sleep_during = sleep_during
+        self._abort_during = abort_during
+        self._abort_after = abort_after
+        self._folder_code = folder_code
+        self._entered = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        try:
+            for handler in self._handlers:
+                await self._entered.enter_async_context(handler)
+        except OSError as error:
+            await self._entered.aclose()
+            raise Failed(reason(error), self._folder_code) from None
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._entered.aclose()
+
+    async def __call__(self, request: StoreRequest) -> int:
+        """Store one object, or abort.
+
+        Raises
+        ------
+        AbortAssociation
+            Where the command line wants that.
+        """
+        if self._sleep_during:
+            request.dataset = SlowDataset(request.dataset, self._sleep_during)
+        if self._abort_during:
+            block = await request.dataset.block()
+            if block is not None:
+                block.release()
+            raise AbortAssociation("--abort-during")
+        if self._abort_after:
+            await _drop(request.dataset)
+            raise AbortAssociation("--abort-after")
+        return await self._store(request)

@@ -1,0 +1,138 @@
+"""``python -m aiodicom.dcmrecv PORT``: receive objects and store them, the simple way."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
+from aiodicom.cli.network import PROFILE, network_options
+from aiodicom.cli.options import Command, Group, Option, port
+from aiodicom.cli.receiving import (
+    RECEIVER_DEFAULTS,
+    STORAGE_MODE,
+    ExitCodes,
+    Receiving,
+    Trials,
+    extension,
+    ignore,
+    policy_of,
+    run,
+    server_of,
+)
+from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.server import Server
+from aiodicom.storage.files import FileStorage
+from aiodicom.storage.schemes import Layout, Names
+from aiodicom.storage.sorting import by_series_date
+
+__all__ = ["COMMAND", "dcmrecv"]
+
+CODES = ExitCodes(folder=45, listening=64, profile=66, tls=71)
+"""As its ancestor has them."""
+
+COMMAND = Command(
+    "dcmrecv",
+    "receives objects of every storage SOP class and stores them (simple receiver)",
+    {"port": port},
+    (
+        GENERAL_OF_RECEIVERS,
+        network_options("DCMRECV", "unlimited", "60", 16384, lookup=True),
+        Group(
+            "application entity title",
+            (
+                Option(("-uca", "--use-called-aetitle"), "responds_as_called",
+                       "always respond with called AE title (default, as PS3.8 demands)"),
+            ),
+        ),
+        PROFILE,
+        *tls_options(acceptor=True),
+        Group(
+            "output options",
+            (
+                Option(("-od", "--output-directory"), "folder",
+                       "write received objects to existing directory d (default: .)",
+                       "[d]irectory"),
+                Option(("-s", "--no-subdir"), "sorting",
+                       "do not generate any subdirectories (default)", value=None),
+                Option(("+ssd", "--series-date-subdir"), "sorting",
+                       "generate subdirectories from series date", value=by_series_date()),
+                Option(("+fd", "--default-filenames"), "names",
+                       "generate filename from instance UID (default)", value=Names.INSTANCE),
+                Option(("+fu", "--unique-filenames"), "names",
+                       "generate unique filename based on new UID", value=Names.UNIQUE),
+                Option(("+fsu", "--short-unique-names"), "names",
+                       "generate short pseudo-random unique filename", value=Names.SHORT),
+                Option(("+fst", "--system-time-names"), "names",
+                       "generate filename from current system time", value=Names.MICROSECONDS),
+                Option(("-fe", "--filename-extension"), "extension",
+                       "append e to all generated filenames (default: none)",
+                       "[e]xtension", extension),
+                *STORAGE_MODE,
+                Option(("--ignore",), "mode", "ignore dataset, receive but do not store it",
+                       value="ignore"),
+            ),
+        ),
+    ),
+    {
+        **RECEIVER_DEFAULTS,
+        "ae_title": "DCMRECV",
+        "dimse": None,
+        "network": 60.0,
+        "maximum_length": 16384,
+        "no_lookup": False,
+        "responds_as_called": True,
+        "profile": None,
+        "folder": ".",
+        "sorting": None,
+        "names": Names.INSTANCE,
+        "extension": "",
+        "mode": "store",
+    },
+    tls_rules(acceptor=True),
+    TLS_ANSWERS,
+)  # fmt: skip
+
+
+def make_server(settings: Mapping[str, Any]) -> Server:
+    """Return the server that a command line asks for.
+
+    Raises
+    ------
+    Failed
+        Where there cannot be one.
+    """
+    _check_folder(settings["folder"])
+    policy = policy_of(settings, codes=CODES)
+    if settings["profile"] is not None:
+        policy = replace(policy, needs_context=True)
+    store = Trials(ignore)
+    if settings["mode"] != "ignore":
+        layout = Layout(settings["names"], settings["sorting"], settings["extension"])
+        storage = FileStorage(settings["folder"], layout=layout)
+        store = Trials(storage, (storage,), folder_code=CODES.folder)
+    return server_of(settings, policy, Receiving(store), CODES)
+
+
+def _check_folder(folder: str) -> None:
+    if not os.path.isdir(folder):
+        what = "is no directory" if os.path.exists(folder) else "does not exist: make it first"
+        raise Failed(f"output directory {folder} {what}", CODES.folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Failed(f"output directory {folder} cannot be written to", CODES.folder)
+
+
+def _act(settings: Mapping[str, Any]) -> None:
+    run(make_server(settings), CODES)
+
+
+def dcmrecv(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    return main(COMMAND, _act, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(dcmrecv())

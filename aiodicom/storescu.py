@@ -1,0 +1,282 @@
+"""``python -m aiodicom.storescu PEER PORT FILE...``: send objects."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import aiodicom
+from aiodicom.cli import requesting
+from aiodicom.cli.common import DEFAULTS, GENERAL_OF_STORESCU, main
+from aiodicom.cli.inputs import find_files
+from aiodicom.cli.network import PROFILE, REQUESTOR_DEFAULTS, not_with_profile, requestor_options
+from aiodicom.cli.options import Command, Group, Option, count, needs, port
+from aiodicom.cli.outcome import FAILED, Outcome
+from aiodicom.cli.profiles import Profile
+from aiodicom.cli.progress import Nothing, Progress, make_progress
+from aiodicom.cli.proposals import propose
+from aiodicom.cli.syntaxes import proposal_options
+from aiodicom.cli.tls import TLS_ANSWERS, TLS_DEFAULTS, tls_options, tls_rules
+from aiodicom.errors import DicomError, NotSent
+from aiodicom.objects.invent import Inventor
+from aiodicom.sending import StoreResult
+from aiodicom.wire.proposal import Context
+
+__all__ = ["COMMAND", "storescu"]
+
+logger = logging.getLogger("aiodicom.storescu")
+
+_INPUT = Group(
+    "input options",
+    (
+        Option(("+f", "--read-file"), "form", "read file format or dataset (default)",
+               value="any"),
+        Option(("+fo", "--read-file-only"), "form", "read file format only", value="file"),
+        Option(("-f", "--read-dataset"), "form",
+               "read dataset without file meta information", value="dataset"),
+        Option(("+sd", "--scan-directories"), "scan",
+               "take the files in directories (done in any case)"),
+        Option(("+sp", "--scan-pattern"), "pattern",
+               "wildcards for files in directories (only with --scan-directories)", "[p]attern"),
+        Option(("--no-recurse",), "recurse", "not those in their subdirectories (default)",
+               value=False),
+        Option(("-r", "+r", "--recurse"), "recurse", "those in their subdirectories as well"),
+        Option(("-rn", "--no-rename"), "rename", "do not rename processed files (default)",
+               value=False),
+        Option(("+rn", "--rename"), "rename", "append .done or .bad to processed files"),
+    ),
+)  # fmt: skip
+
+_PROPOSALS = proposal_options()
+
+_WHICH_PROPOSALS = Group(
+    "presentation contexts",
+    (
+        Option(("-R", "-cx", "--required-contexts", "--required"), "required",
+               "propose only what the files need (default: what is usual as well)"),
+        Option(("+C", "--combine"), "combine",
+               "combine proposed transfer syntaxes (default: one presentation context for each)"),
+    ),
+)  # fmt: skip
+
+_OBJECTS = Group(
+    "what is sent",
+    (
+        Option(("+u", "--enable-new-vr"), "without_new_vrs",
+               "keep value representations newer than 1993 (default)", value=False),
+        Option(("-u", "--disable-new-vr"), "without_new_vrs", "convert UN, UT and what is newer to OB"),
+        Option(("+cl", "--compression-level"), "compression_level",
+               "0 to 9 for deflated datasets (default: 6)", "[l]evel", count(0, 9)),
+        Option(("+II", "--invent-instance"), "invents",
+               "invent a new SOP instance UID for every object"),
+        Option(("+IR", "--invent-series"), "per_series",
+               "and a new series UID after n objects (100 with the options below)",
+               "[n]umber", count(1)),
+        Option(("+IS", "--invent-study"), "per_study",
+               "and a new study UID after n series (50 with the option below)",
+               "[n]umber", count(1)),
+        Option(("+IP", "--invent-patient"), "per_patient",
+               "and a new patient ID and name after n studies", "[n]umber", count(1)),
+        Option(("-up", "--uid-padding"), "uid_padding",
+               "correct space-padded UIDs (done in any case)"),
+    ),
+)  # fmt: skip
+
+_SENDING = Group(
+    "sending",
+    (
+        Option(("--repeat",), "repeat", "send every file n times", "[n]umber", count(1)),
+        Option(("--abort",), "aborts", "abort association instead of releasing it"),
+        Option(("--halt",), "halt", "halt at the first unsuccessful store (default)"),
+        Option(("-nh", "--no-halt"), "halt",
+               "do not halt at an unsuccessful store", value=False),
+        Option(("--jobs",), "jobs", "send over n associations at a time (default: 1)",
+               "[n]umber", count(1, 1000)),
+        Option(("--window",), "window",
+               "requests that may be unanswered, if the peer agrees (default: 8; 1 if halting)",
+               "[n]umber", count(0, 65535)),
+    ),
+)  # fmt: skip
+
+COMMAND = Command(
+    "storescu",
+    "sends objects",
+    {"peer": str, "port": port, "dcmfile-in...": str},
+    (
+        GENERAL_OF_STORESCU,
+        _INPUT,
+        requestor_options("STORESCU", max_send_pdu=True),
+        _PROPOSALS,
+        _WHICH_PROPOSALS,
+        PROFILE,
+        _OBJECTS,
+        requesting.IDENTITY_OPTIONS,
+        _SENDING,
+        *tls_options(acceptor=False),
+    ),
+    {
+        **DEFAULTS,
+        **REQUESTOR_DEFAULTS,
+        **requesting.IDENTITY_DEFAULTS,
+        **TLS_DEFAULTS,
+        "ae_title": "STORESCU",
+        "form": "any",
+        "scan": False,
+        "pattern": None,
+        "recurse": False,
+        "rename": False,
+        "proposal": None,
+        "profile": None,
+        "required": False,
+        "combine": False,
+        "verbose_pc": False,
+        "without_new_vrs": False,
+        "compression_level": 6,
+        "invents": False,
+        "per_series": None,
+        "per_study": None,
+        "per_patient": None,
+        "uid_padding": False,
+        "maximum_send_length": 0,
+        "repeat": 1,
+        "aborts": False,
+        "halt": True,
+        "jobs": 1,
+        "window": None,
+    },
+    (
+        needs("--scan-pattern", "--scan-directories"),
+        not_with_profile(_PROPOSALS, names=("--required", "--combine")),
+        needs("--compression-level", "--propose-deflated", "--config-file"),
+        *requesting.IDENTITY_RULES,
+        *tls_rules(acceptor=False),
+    ),
+    TLS_ANSWERS,
+)  # fmt: skip
+
+
+def _act(settings: dict[str, Any]) -> int:
+    profile = requesting.profile_of(settings)
+    headers, outcome = _read(settings)
+    if outcome.exit_code and settings["halt"]:
+        outcome.conclude()
+        return outcome.exit_code
+    if not headers:
+        logger.critical("no input files to be sent")
+        return outcome.exit_code or FAILED
+    requestor = _requestor(settings, headers, profile)
+    total = sum(header.size for header in headers)
+    is_quiet = settings["level"] > logging.CRITICAL
+    shown = Nothing() if is_quiet else make_progress(len(headers), total)
+    try:
+        return requesting.run(_send(settings, requestor, headers, outcome, shown))
+    finally:
+        if settings["rename"]:
+            _rename(outcome.renames)
+
+
+def _read(settings: Mapping[str, Any]) -> tuple[list[aiodicom.ObjectHeader], Outcome]:
+    """Read the headers of all files, which decide on what is proposed."""
+    pattern = settings["pattern"] or "*"
+    paths = find_files(settings["dcmfile-in"], pattern=pattern, recurse=settings["recurse"])
+    headers: list[aiodicom.ObjectHeader] = []
+    unusable: list[StoreResult] = []
+    for path in paths:
+        try:
+            headers.append(aiodicom.read_header(path, settings["form"]))
+        except NotSent as error:
+            unusable.append(StoreResult(path, error=error))
+    repeat = settings["repeat"]
+    outcome = Outcome(len(headers) * repeat + len(unusable))
+    for result in unusable:
+        outcome.add(result)
+    return [header for header in headers for _ in range(repeat)], outcome
+
+
+def _requestor(
+    settings: Mapping[str, Any], headers: Sequence[aiodicom.ObjectHeader], profile: Profile | None
+) -> aiodicom.Requestor:
+    kinds = ((h.sop_class_uid, h.transfer_syntax_uid) for h in headers)
+    contexts: Sequence[Context] | None
+    if profile is not None:
+        contexts = profile.contexts
+    else:
+        contexts = propose(
+            kinds,
+            settings["proposal"],
+            required=settings["required"],
+            combine=settings["combine"],
+        )
+    window = settings["window"]
+    if window is None:
+        window = 1 if settings["halt"] else 8
+    return aiodicom.connect(
+        **requesting.connection_settings(settings),
+        contexts=contexts,
+        **requesting.negotiation_items(profile),
+        maximum_send_length=settings["maximum_send_length"],
+        window=window,
+        user_identity=requesting.identity_of(settings),
+    )
+
+
+async def _send(
+    settings: Mapping[str, Any],
+    requestor: aiodicom.Requestor,
+    headers: Sequence[aiodicom.ObjectHeader],
+    outcome: Outcome,
+    shown: Progress,
+) -> int:
+    try:
+        async with requestor:
+            requesting.opened(settings, requestor)
+            with shown:
+                results = requestor.send(
+                    headers,
+                    associations=settings["jobs"],
+                    halt=settings["halt"],
+                    alterations=_alterations(settings),
+                    progress=shown.sent,
+                )
+                async with contextlib.aclosing(results):
+                    async for result in results:
+                        outcome.add(result)
+                        shown.done()
+            if settings["aborts"]:
+                await requestor.abort()
+    except DicomError as error:
+        outcome.failed(str(error), FAILED)
+    outcome.conclude()
+    return outcome.exit_code
+
+
+def _alterations(settings: Mapping[str, Any]) -> aiodicom.Alterations:
+    replacements = None
+    counts = [settings[name] for name in ("per_series", "per_study", "per_patient")]
+    if settings["invents"] or any(counts):
+        usual = (100, 50, 25)
+        replacements = Inventor(*(a or b for a, b in zip(counts, usual, strict=True)))
+    return aiodicom.Alterations(
+        settings["compression_level"], settings["without_new_vrs"], replacements
+    )
+
+
+def _rename(outcomes: Mapping[str, bool]) -> None:
+    for path, is_stored in outcomes.items():
+        try:
+            os.rename(path, path + (".done" if is_stored else ".bad"))
+        except OSError as error:
+            logger.warning("cannot rename %s: %s", path, error.strerror)
+
+
+def storescu(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    return main(COMMAND, _act, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(storescu())
