@@ -78,7 +78,9 @@ class Outcome:
 
 
 def _said(result: StoreResult) -> str:
-    return escape(result.reason)
+    if result.status is None:
+        return str(result.error)
+    return f"0x{result.status:04X}" + (f": {escape(result.comment)}" if result.comment else "")
 
 
 def _code(result: StoreResult) -> int:

@@ -1,0 +1,230 @@
+"""TLS with DCMTK's tools on the other side."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import trustme
+
+import aiodicom
+from aiodicom.echoscu import echoscu as our_echoscu
+from aiodicom.tls import PROFILES, TLS, Verify, acceptor_context, requestor_context
+from tests.certificates import ANONYMOUS, Authority, identity
+from tests.peer import PATIENCE
+from tests.processes import free_port
+from tests.serving import serving
+
+pytestmark = pytest.mark.dcmtk
+
+AES = "TLS_RSA_WITH_AES_256_CBC_SHA256"
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> TLS:
+    """What either side wants; RSA, because the profiles of DCMTK 3.6.7 are for that."""
+    return Authority(tmp_path_factory.mktemp("authority"), trustme.KeyType.RSA).tls()
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> TLS:
+    return Authority(tmp_path_factory.mktemp("stranger"), trustme.KeyType.RSA).tls()
+
+
+def words(tls: TLS) -> list[str]:
+    """The same for a tool of DCMTK's."""
+    own = identity(tls)
+    return ["+tls", str(own.key), str(own.certificate), "+cf", str(own.authority)]
+
+
+# Their requestor ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    code: int
+    log: str
+
+
+async def echoscu(port: int, *options: str) -> Outcome:
+    process = await asyncio.create_subprocess_exec(
+        "echoscu", "-v", *options, "127.0.0.1", str(port),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, errors = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode is not None
+    return Outcome(process.returncode, errors.decode())
+
+
+async def asked(tls: TLS, *options: str) -> Outcome:
+    """Let DCMTK's echoscu ask a server of ours."""
+    context = await asyncio.to_thread(acceptor_context, tls)  # it reads files
+    async with serving(ssl=context) as server:
+        return await echoscu(server.port, *options)
+
+
+async def test_their_requestor_with_a_certificate(both: TLS) -> None:
+    assert (await asked(both, *words(both))).code == 0
+
+
+async def test_their_requestor_reads_der_as_we_do(both: TLS) -> None:
+    der = identity(both).der()
+    done = await asked(
+        replace(both, key=der.key, certificate=der.certificate, is_der=True),
+        *("+tls", str(der.key), str(der.certificate), "-der", "-ic"),
+    )
+    assert done.code == 0
+
+
+async def test_their_requestor_without_a_certificate(both: TLS) -> None:
+    anonymous = ("+tla", "+cf", str(both.authorities[0]))
+    assert (await asked(replace(both, verify=Verify.IF_PRESENT), *anonymous)).code == 0
+    assert (await asked(both, *anonymous)).code == 1
+
+
+async def test_their_requestor_with_a_certificate_from_elsewhere(both: TLS, stranger: TLS) -> None:
+    assert (await asked(both, *words(stranger), "-ic")).code == 1
+    assert (await asked(replace(both, verify=Verify.IGNORED), *words(stranger), "-ic")).code == 0
+
+
+async def test_their_requestor_does_not_trust_us(both: TLS, stranger: TLS) -> None:
+    done = await asked(replace(stranger, verify=Verify.IGNORED), *words(both))
+    assert done.code == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("+py", "bcp195-nd"), ("+px", "bcp195"), ("+pz", "bcp195-ex"), ("+pa", "aes"),
+     ("+pn", "null"), ("+py", "8996"), ("+pz", "8996"), ("+py", "8996-mod")],
+)  # fmt: skip
+async def test_profiles_of_their_requestor(both: TLS, option: str, name: str) -> None:
+    assert (await asked(replace(both, profile=PROFILES[name]), *words(both), option)).code == 0
+
+
+async def test_a_profile_that_has_nothing_in_common_with_ours(both: TLS) -> None:
+    assert (await asked(both, *words(both), "+pa")).code == 1
+
+
+async def test_a_suite_that_both_add(both: TLS) -> None:
+    """Under the same name."""
+    theirs = (*words(both), "+pa", "+cs", AES)
+    assert (await asked(both, *theirs)).code == 1
+    assert (await asked(replace(both, suites=(AES,)), *theirs)).code == 0
+
+
+# Their acceptor ----------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def storescp(folder: Path, *options: str) -> AsyncIterator[int]:
+    """Run DCMTK's storescp on a free port, which is yielded."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        "storescp", "-dhl", *options, str(port),
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(PATIENCE):
+            while not await _answers(port):
+                assert process.returncode is None
+                await asyncio.sleep(0.005)
+        yield port
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
+
+
+async def echo(port: int, tls: TLS) -> tuple[str, str]:
+    """Ask for an echo; return the version and the cipher suite that were agreed on."""
+    context = await asyncio.to_thread(requestor_context, tls)
+    async with aiodicom.connect("127.0.0.1", port, ssl=context, server_hostname="") as requestor:
+        assert await requestor.c_echo() == 0
+        transport = requestor._present()._transport
+        assert transport is not None
+        end = transport.get_extra_info("ssl_object")
+        assert isinstance(end, ssl.SSLObject)
+        cipher = end.cipher()
+        assert cipher is not None
+        return str(end.version()), cipher[0]
+
+
+async def test_their_acceptor(both: TLS, stranger: TLS, tmp_path: Path) -> None:
+    async with storescp(tmp_path, *words(both)) as port:
+        version, _ = await echo(port, both)
+        assert version == "TLSv1.3"
+        with pytest.raises(aiodicom.AssociationLost):
+            await echo(port, replace(both, key=None, certificate=None))
+        with pytest.raises(aiodicom.AssociationLost):
+            await echo(port, replace(stranger, verify=Verify.IGNORED))
+        with pytest.raises(aiodicom.AssociationLost, match="does not verify"):
+            await echo(port, replace(both, authorities=stranger.authorities))
+        await echo(port, both)  # which all that has not impressed
+
+
+async def test_their_acceptor_without_a_certificate_of_ours(both: TLS, tmp_path: Path) -> None:
+    async with storescp(tmp_path, *words(both), "-ic") as port:
+        await echo(port, ANONYMOUS)
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "cipher"),
+    [
+        ("+pz", "8996", "ECDHE-RSA-AES256-GCM-SHA384"),
+        ("+px", "aes", "AES128-SHA"),
+        ("+pa", "aes", "AES128-SHA"),
+        ("+pn", "null", "NULL-SHA"),
+    ],
+)
+async def test_profiles_of_their_acceptor(
+    both: TLS, tmp_path: Path, option: str, name: str, cipher: str
+) -> None:
+    async with storescp(tmp_path, *words(both), option) as port:
+        agreed = await echo(port, replace(both, profile=PROFILES[name]))
+        assert agreed == ("TLSv1.2", cipher)
+
+
+async def test_a_suite_that_is_added_for_their_acceptor(both: TLS, tmp_path: Path) -> None:
+    async with storescp(tmp_path, *words(both), "+pa", "+cs", AES) as port:
+        with pytest.raises(aiodicom.AssociationLost, match="no TLS with"):
+            await echo(port, both)
+        assert await echo(port, replace(both, suites=(AES,))) == ("TLSv1.2", "AES256-SHA256")
+
+
+async def test_our_echoscu_takes_the_words_of_theirs(both: TLS, tmp_path: Path) -> None:
+    async with storescp(tmp_path, *words(both), "+pz") as port:
+        for options, code in [
+            (("-v", *words(both)), 0),
+            (
+                (*words(both), "+py", "+cs", AES, "-rc", "-aet", "ME", "-pts", "38", "-ppc", "128"),
+                0,
+            ),
+            ((*words(both), "+pa"), 1),
+            (("+tla", "-ic"), 1),
+            ((), 1),
+        ]:
+            arguments = [*options, "127.0.0.1", str(port)]
+            assert await asyncio.to_thread(our_echoscu, arguments) == code, options
+            if "+tla" not in options and options:
+                assert (await echoscu(port, *options)).code == code, options
