@@ -12,7 +12,7 @@ from aiodicom.wire.identity import __version__
 
 if TYPE_CHECKING:
     from aiodicom.access import Limits, Timeouts
-    from aiodicom.client import Requestor, connect
+    from aiodicom.client import Requestor, StoreResult, connect
     from aiodicom.dataset import DatasetStream
     from aiodicom.errors import (
         AbortAssociation,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from aiodicom.objects.altered import Alterations
     from aiodicom.objects.header import ObjectHeader, read_header
     from aiodicom.requests import AssociationInfo, EchoRequest, StoreRequest
-    from aiodicom.sending import StoreResult
     from aiodicom.server import Server, run, serve
     from aiodicom.storage.files import FileStorage
     from aiodicom.wire.dimse import Priority, Status
@@ -70,14 +69,13 @@ _HOMES = {
     name: f"aiodicom.{module}"
     for module, names in {
         "access": "Limits Timeouts",
-        "client": "Requestor connect",
+        "client": "Requestor StoreResult connect",
         "dataset": "DatasetStream",
         "errors": "AbortAssociation AssociationAborted AssociationClosed AssociationLost "
         "AssociationRejected DicomError NotSent ProtocolError Refused",
         "objects.altered": "Alterations",
         "objects.header": "ObjectHeader read_header",
         "requests": "AssociationInfo EchoRequest StoreRequest",
-        "sending": "StoreResult",
         "server": "Server run serve",
         "storage.files": "FileStorage",
         "wire.dimse": "Priority Status",

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import re
+import socket
+import ssl
 from collections.abc import Iterator
 
 from aiodicom.wire.dimse import ELEMENTS, NO_DATASET, CommandSet, Priority, Tag
@@ -15,7 +19,7 @@ from aiodicom.wire.items import (
 )
 from aiodicom.wire.pdu import AssociateAccept, AssociateRequest
 
-__all__ = ["accept_lines", "escape", "message_lines", "request_lines", "uid_name"]
+__all__ = ["accept_lines", "escape", "message_lines", "request_lines", "system_reason", "uid_name"]
 
 _WIDTH = 71
 
@@ -41,6 +45,22 @@ def escape(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def system_reason(error: OSError) -> str:
+    """Return what the system or OpenSSL says, without what their libraries add to it."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the peer's certificate does not verify: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).replace("_", " ").lower()
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "the name is not known"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    # Several addresses, of which asyncio tells in one text.
+    numbers = dict.fromkeys(re.findall(r"\[Errno (\d+)\]", str(error)))
+    said = ", ".join(dict.fromkeys(os.strerror(int(number)) for number in numbers))
+    return said or str(error) or type(error).__name__
 
 
 @functools.lru_cache(maxsize=1024)

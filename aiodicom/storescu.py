@@ -21,9 +21,9 @@ from aiodicom.cli.progress import Nothing, Progress, make_progress
 from aiodicom.cli.proposals import propose
 from aiodicom.cli.syntaxes import proposal_options
 from aiodicom.cli.tls import TLS_ANSWERS, TLS_DEFAULTS, tls_options, tls_rules
+from aiodicom.client.results import StoreResult
 from aiodicom.errors import DicomError, NotSent
 from aiodicom.objects.invent import Inventor
-from aiodicom.sending import StoreResult
 from aiodicom.wire.proposal import Context
 
 __all__ = ["COMMAND", "storescu"]
@@ -68,7 +68,8 @@ _OBJECTS = Group(
     (
         Option(("+u", "--enable-new-vr"), "without_new_vrs",
                "keep value representations newer than 1993 (default)", value=False),
-        Option(("-u", "--disable-new-vr"), "without_new_vrs", "convert UN, UT and what is newer to OB"),
+        Option(("-u", "--disable-new-vr"), "without_new_vrs",
+               "convert UN, UT and what is newer to OB"),
         Option(("+cl", "--compression-level"), "compression_level",
                "0 to 9 for deflated datasets (default: 6)", "[l]evel", count(0, 9)),
         Option(("+II", "--invent-instance"), "invents",

@@ -15,7 +15,8 @@ def find_files(paths: Iterable[str], *, pattern: str = "*", recurse: bool = Fals
     Parameters
     ----------
     paths : iterable of str
-        Files and folders. What is not there is yielded as it is, so that it is missed.
+        Files and folders. What is not there is yielded as it is, so that it is missed, and so is
+        a folder that cannot be read.
     pattern : str
         Wildcards that a file in a folder must match.
     recurse : bool
@@ -29,10 +30,14 @@ def find_files(paths: Iterable[str], *, pattern: str = "*", recurse: bool = Fals
 
 
 def _in_folder(folder: str, pattern: str, recurse: bool) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
+    unreadable: list[str] = []
+    for parent, folders, names in os.walk(
+        folder, onerror=lambda error: unreadable.append(error.filename)
+    ):
         folders.sort()
         if not recurse:
             folders.clear()
         for name in sorted(names):
             if fnmatch.fnmatchcase(name, pattern):
                 yield os.path.join(parent, name)
+    yield from unreadable

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 
+from aiodicom.client.results import StoreResult
 from aiodicom.describe import escape
 from aiodicom.errors import AssociationClosed
-from aiodicom.sending import StoreResult
 
 __all__ = ["ASSOCIATION_FAILED", "FAILED", "Outcome"]
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import sys
+import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -77,6 +81,10 @@ class Lines(Nothing):
         self._done = 0
         self._sent = 0
 
+    def __enter__(self) -> Self:
+        self._started = self._said = self._clock()  # a connection may have been long in coming
+        return self
+
     def sent(self, count: int) -> None:
         """Count bytes, and say a line if it is time for one."""
         self._sent += count
@@ -102,8 +110,11 @@ def make_progress(files: int, size: int, stream: TextIO | None = None) -> Progre
     """Return what shows the progress: a bar on a terminal where rich is installed, else lines.
 
     One file makes no progress that anybody could watch, unless it is large: then its lines come.
+    Where standard error is closed, nothing does.
     """
     stream = sys.stderr if stream is None else stream
+    if stream is None:
+        return Nothing()
     if files > 1 and stream.isatty():
         try:
             from aiodicom.cli.bar import Bar  # what it needs is an extra
@@ -111,13 +122,28 @@ def make_progress(files: int, size: int, stream: TextIO | None = None) -> Progre
             pass
         else:
             return Bar(files, size, stream)
-    return Lines(files, size, lambda line: print(line, file=stream, flush=True))
+    return Lines(files, size, _writer(stream))
+
+
+def _writer(stream: TextIO) -> Callable[[str], None]:
+    """Return what writes a line, but never waits for whoever reads it, nor fails without one."""
+
+    def write(line: str) -> None:
+        with contextlib.suppress(OSError):
+            descriptor = stream.fileno()
+            if select.select((), (descriptor,), (), 0)[1]:
+                os.write(descriptor, f"{line}\n".encode())
+
+    def say(line: str) -> None:
+        threading.Thread(target=write, args=(line,), name="aiodicom-progress", daemon=True).start()
+
+    return say
 
 
 def readable_size(count: float) -> str:
     """Return a number of bytes as a person reads it."""
     units = ["bytes", "kB", "MB", "GB", "TB"]
-    while count >= 1000 and len(units) > 1:
+    while round(count, 1) >= 1000 and len(units) > 1:
         count /= 1000
         del units[0]
     return f"{count:.0f} bytes" if units[0] == "bytes" else f"{count:.1f} {units[0]}"

@@ -73,8 +73,9 @@ def propose(
         needed = list(dict.fromkeys(needed))
         if len(needed) > MAXIMUM_CONTEXTS:
             raise Failed(
-                f"{len(needed)} presentation contexts are needed, and an association has 128: "
-                "use --combine, or send in parts"
+                f"{len(needed)} presentation contexts are needed, and an association has 128: use "
+                f"{'' if combine else '--combine, or '}no --propose option, which takes several "
+                "associations"
             )
     if required:
         return tuple(needed)

@@ -69,6 +69,9 @@ IDENTITY_DEFAULTS: Mapping[str, object] = {
     "wants_response": False,
 }
 
+LONGEST_IDENTITY = 65_000
+"""Bytes of a user identity: the item that it is in has 65,535, and holds other things too."""
+
 _WHO = ("--user", "--kerberos", "--saml", "--jwt")
 
 IDENTITY_RULES: tuple[Rule, ...] = (
@@ -80,13 +83,29 @@ IDENTITY_RULES: tuple[Rule, ...] = (
 
 
 def identity_of(settings: Mapping[str, Any]) -> UserIdentity | None:
-    """Return the user identity that a command line gives.
+    """Return the user identity that a command line gives (PS3.7 D.3.3.7).
 
     Raises
     ------
     OSError
         Where its file cannot be read.
+    Failed
+        Where it is too long, or no text.
     """
+    try:
+        identity = _identity(settings)
+    except UnicodeEncodeError:
+        raise Failed("the user's name or password is no UTF-8: type it in a UTF-8 locale") from None
+    length = len(identity.primary) + len(identity.secondary) if identity else 0
+    if length > LONGEST_IDENTITY:
+        raise Failed(
+            f"a user identity of {length} bytes, and an association has room for "
+            f"{LONGEST_IDENTITY}: use a shorter one"
+        )
+    return identity
+
+
+def _identity(settings: Mapping[str, Any]) -> UserIdentity | None:
     response = settings["wants_response"]
     if settings["user"] is not None:
         return UserIdentity.user(settings["user"], settings["password"], response=response)

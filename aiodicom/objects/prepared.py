@@ -76,6 +76,10 @@ class Prepared:
             self.close()
         return wire
 
+    def payload(self, wire: bytes | bytearray) -> int:
+        """Return how many bytes of the dataset are in PDUs that `read` has returned."""
+        return self._framer.payload(len(wire))
+
     def close(self) -> None:
         """Close its file."""
         self._source.close()

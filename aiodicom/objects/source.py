@@ -70,6 +70,10 @@ class Framer:
         self._room = room
         self._most = max(min(CHUNK // room, MAXIMUM_SLOTS), 1)
 
+    def payload(self, size: int) -> int:
+        """Return how many bytes of the dataset are in that many bytes of PDUs."""
+        return size - _HEAD.size * -(-size // (self._room + _HEAD.size))
+
     def frame(self) -> tuple[bytearray, list[memoryview]]:
         """Return the next PDUs, and the places in them where the dataset belongs."""
         room, left = self._room, self.left

@@ -5,6 +5,8 @@ PS3.8 sections 7.1 and 9.3.2, PS3.7 annex D.
 
 from __future__ import annotations
 
+import re
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -35,6 +37,7 @@ from aiodicom.wire.pdu import (
     AssociateAccept,
     AssociateRequest,
     ae_title_field,
+    encode_pdu,
 )
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "Context",
     "Proposal",
     "contexts_for",
+    "is_uid",
 ]
 
 MAXIMUM_CONTEXTS = 128
@@ -57,6 +61,8 @@ CONVERTIBLE = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED)
 """Transfer syntaxes between which nothing is lost; those that peers know best come first."""
 
 _NOT_ANSWERED = 2
+
+_UID = re.compile(r"[0-9.]{1,64}")
 
 Context = tuple[str, tuple[str, ...]]
 """An abstract syntax, and the transfer syntaxes proposed for it, the preferred ones first."""
@@ -87,7 +93,7 @@ class Proposal:
     Raises
     ------
     ValueError
-        Where there are too many contexts, or none.
+        Where there are too many contexts, or none, or a value does not fit its item.
     """
 
     contexts: tuple[Context, ...]
@@ -103,6 +109,17 @@ class Proposal:
         if not 0 < len(self.contexts) <= MAXIMUM_CONTEXTS:
             count = len(self.contexts)
             raise ValueError(f"{count} presentation contexts: an association has 1 to 128")
+        if not 0 <= self.maximum_length < 1 << 32 or 0 < self.maximum_length < 1024:
+            length = self.maximum_length
+            raise ValueError(f"a maximum length of {length}: 0 (any), or 1024 and more")
+        if not 0 <= self.window <= 0xFFFF:
+            raise ValueError(f"a window of {self.window}: 0 (any) to 65535")
+        for abstract, transfer in self.contexts:
+            _check_context(abstract, transfer)
+        try:
+            encode_pdu(self.request())
+        except struct.error:
+            raise ValueError("the user information is too long for an association") from None
 
     def request(self) -> AssociateRequest:
         """Return the A-ASSOCIATE-RQ."""
@@ -132,18 +149,34 @@ class Proposal:
         )
 
 
+def is_uid(text: str) -> bool:
+    """Tell whether a text can be proposed as a UID: 1 to 64 digits and periods (PS3.5 9.1)."""
+    return _UID.fullmatch(text) is not None
+
+
+def _check_context(abstract: str, transfer: tuple[str, ...]) -> None:
+    if not transfer:
+        raise ValueError(f"{abstract} is proposed without a transfer syntax")
+    for uid in (abstract, *transfer):
+        if not is_uid(uid):
+            raise ValueError(f"{uid!r} is no UID: 1 to 64 digits and periods")
+
+
 @dataclass(frozen=True, slots=True)
 class Agreed:
     """What the acceptor's answer means.
 
     Attributes
     ----------
+    request, accept : AssociateRequest, AssociateAccept
+        What was asked, and the answer.
     contexts : dict of int to PresentationContext
         Every proposed context, with its result; one that was not answered has result 2.
     window : int
         Operations that may be outstanding; 0: any.
     """
 
+    request: AssociateRequest
     accept: AssociateAccept
     contexts: dict[int, PresentationContext] = field(default_factory=dict)
     window: int = 1
@@ -169,7 +202,7 @@ class Agreed:
         window = 1
         if item is not None and proposal.window != 1:
             window = min(item.invoked or proposal.window, proposal.window or item.invoked)
-        return cls(accept, contexts, window)
+        return cls(proposal.request(), accept, contexts, window)
 
     def context_of(self, abstract: str) -> PresentationContext | None:
         """Return the first accepted context of an abstract syntax, or None."""

@@ -161,7 +161,7 @@ async def echo(port: int, tls: TLS) -> tuple[str, str]:
     context = await asyncio.to_thread(requestor_context, tls)
     async with aiodicom.connect("127.0.0.1", port, ssl=context, server_hostname="") as requestor:
         assert await requestor.c_echo() == 0
-        transport = requestor._present()._transport
+        transport = requestor._associations.current()._transport
         assert transport is not None
         end = transport.get_extra_info("ssl_object")
         assert isinstance(end, ssl.SSLObject)

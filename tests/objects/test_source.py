@@ -220,3 +220,17 @@ def test_closing_twice_closes_once(tmp_path: Path) -> None:
 
 def test_a_source_without_a_file_closes_nothing() -> None:
     Source([b"ab"]).close()
+
+
+@pytest.mark.parametrize("room", [2, 10, 4090, 131066])
+@pytest.mark.parametrize("size", [0, 2, 4090, 4092, 131066, 500_000])
+def test_the_payload_of_pdus_is_known_by_their_length(room: int, size: int) -> None:
+    framer = Framer(1, room, size)
+    total = 0
+    while True:
+        wire, slots = framer.frame()
+        assert framer.payload(len(wire)) == sum(map(len, slots))
+        total += framer.payload(len(wire))
+        if not framer.left:
+            break
+    assert total == size

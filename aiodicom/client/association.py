@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
 
 from aiodicom.access import Timeouts
-from aiodicom.describe import accept_lines, message_lines, request_lines
+from aiodicom.describe import accept_lines, message_lines, request_lines, system_reason
 from aiodicom.errors import (
     AbortReason,
     AssociationAborted,
@@ -37,7 +37,7 @@ from aiodicom.wire.upper_layer import Fragment, Incoming, Message, Role, UpperLa
 
 __all__ = ["RequestorAssociation"]
 
-logger = logging.getLogger("aiodicom.requestor")
+logger = logging.getLogger("aiodicom.client")
 
 WRITE_HIGH_WATER = 1 << 18
 """Bytes that wait to be sent before the next part of a dataset is read."""
@@ -85,6 +85,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         self._sending = asyncio.Lock()  # datasets never interleave (PS3.8 annex E)
         self._writing_paused = False
         self._drained: asyncio.Future[None] | None = None
+        self._answered: asyncio.Future[None] | None = None
 
     # What it is --------------------------------------------------------------------------------
 
@@ -92,6 +93,11 @@ class RequestorAssociation(asyncio.BufferedProtocol):
     def is_open(self) -> bool:
         """Whether requests can be sent."""
         return self._end is None and self._upper.can_send
+
+    @property
+    def end(self) -> AssociationClosed | None:
+        """How it has ended; None before."""
+        return self._end
 
     @property
     def maximum_send_length(self) -> int:
@@ -135,7 +141,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         self._transport = None
         self._upper.connection_lost()
         self._account.close()
-        reason = f": {exc}" if exc else ""
+        reason = f": {system_reason(exc)}" if isinstance(exc, OSError) else ""
         self._lost(AssociationLost(f"the connection is lost{reason}"))
         self.resume_writing()
         if not self._closed.done():
@@ -146,7 +152,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
-        self._wake_sender()
+        self._wake(self._drained)
 
     # Holder: called by the account -------------------------------------------------------------
 
@@ -193,8 +199,9 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         _debug(lambda: message_lines(message.context_id, command, "INCOMING"))
         if not command.is_response:
             # Nobody was given a role that would let them ask us for something.
-            refusal = encode_response(command, Status.UNRECOGNIZED_OPERATION)
-            self._upper.send(message.context_id, refusal)
+            if self._upper.can_send and not self._writing_paused:  # who does not read needs none
+                refusal = encode_response(command, Status.UNRECOGNIZED_OPERATION)
+                self._upper.send(message.context_id, refusal)
             return
         message_id = command.number(_RESPONDED)
         response = self._pending.pop(message_id if message_id is not None else -1, None)
@@ -204,7 +211,8 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         self._stop_clock(message_id)
         if not response.done():
             response.set_result(command)
-        self._wake_sender()  # it may have come before the end of its dataset
+        self._wake(self._answered)
+        self._wake(self._drained)  # it may have come before the end of its dataset
 
     def _lost(self, error: AssociationClosed) -> None:
         """The association has ended: whoever waits for something of it is told."""
@@ -219,11 +227,13 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         if not self._answer.done():
             self._answer.set_exception(self._end)
             self._answer.exception()
-        self._wake_sender()
+        self._wake(self._answered)
+        self._wake(self._drained)
 
-    def _wake_sender(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+    @staticmethod
+    def _wake(waiter: asyncio.Future[None] | None) -> None:
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
 
     def _flush(self) -> None:
         transport = self._transport
@@ -262,15 +272,20 @@ class RequestorAssociation(asyncio.BufferedProtocol):
     async def release(self) -> None:
         """Release the association and close the connection; one that has ended is closed.
 
+        A dataset that is being sent is sent to its end before.
+
         Raises
         ------
         AssociationClosed
             Where the peer does not answer in time, or ends it in another way.
         """
-        if self._end is None and self._upper.state is State.STA6:
-            logger.info("Releasing Association")
-            self._upper.release()
-            self._flush()
+        async with self._sending:
+            is_open = self._end is None and self._upper.state is State.STA6
+            if is_open:
+                logger.info("Releasing Association")
+                self._upper.release()
+                self._flush()
+        if is_open:
             try:
                 async with asyncio.timeout(self._timeouts.association):
                     await asyncio.shield(self._closed)
@@ -299,6 +314,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         except TimeoutError:
             if self._transport is not None:
                 self._transport.abort()
+                await self._closed
 
     # Requests ----------------------------------------------------------------------------------
 
@@ -322,6 +338,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
             _C_ECHO, affected_sop_class_uid=sop_class_uid, message_id=message_id
         )
         async with self._sending:
+            await self._turn()
             response = self._begin(context_id, message_id, command.encode())
             self._flush()
         self._start_clock(message_id)
@@ -357,6 +374,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
             begun cannot be taken back.
         """
         async with self._sending:
+            await self._turn()
             response = self._begin(context_id, message_id, command)
             try:
                 await self._send_dataset(context_id, response, first, rest)
@@ -365,6 +383,15 @@ class RequestorAssociation(asyncio.BufferedProtocol):
                 raise
         self._start_clock(message_id)
         return response
+
+    async def _turn(self) -> None:
+        """Wait until one more request may be outstanding (PS3.7 D.3.3.3)."""
+        while self._end is None and 0 < self.window <= len(self._pending):
+            self._answered = self._loop.create_future()
+            try:
+                await self._answered
+            finally:
+                self._answered = None
 
     def _begin(
         self, context_id: int, message_id: int, command: bytes
@@ -393,7 +420,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
             await self._drain(response)
             if self._end is not None:
                 raise self._end
-            if response.done():  # a failure, before the end: no more of it is wanted
+            if _is_failure(response):  # before the end: no more of it is wanted
                 self._upper.send(context_id, b"\0\0", is_command=False)
                 self._flush()
                 return
@@ -401,13 +428,12 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         await self._drain(response)
 
     async def _drain(self, response: asyncio.Future[CommandSet]) -> None:
-        """Wait while the peer does not take what was sent, but not once it has answered."""
-        if not self._writing_paused or response.done() or self._end is not None:
-            return
-        self._drained = self._loop.create_future()
+        """Wait while the peer does not take what was sent, but not once it has refused it."""
         try:
             async with asyncio.timeout(self._timeouts.network):
-                await self._drained
+                while self._writing_paused and self._end is None and not _is_failure(response):
+                    self._drained = self._loop.create_future()
+                    await self._drained
         except TimeoutError:
             self._expired("the peer does not take what is sent to it")
             raise self._end or AssociationClosed from None
@@ -436,6 +462,14 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         if self._transport is not None and self._writing_paused:
             self._transport.abort()  # our A-ABORT would wait behind what nobody takes
         self._lost(AssociationLost(reason))
+
+
+def _is_failure(response: asyncio.Future[CommandSet]) -> bool:
+    """Tell whether a response has come that says that the object is not stored."""
+    if not response.done() or response.cancelled() or response.exception() is not None:
+        return False
+    status = response.result().number(_STATUS)
+    return status is None or not Status.is_success(status)
 
 
 def _rejection(pdu: AssociateReject) -> str:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import ssl
 from dataclasses import dataclass
 
 from aiodicom.access import Timeouts
+from aiodicom.client.association import RequestorAssociation
+from aiodicom.describe import system_reason
 from aiodicom.errors import AssociationLost
-from aiodicom.requestor import RequestorAssociation
 from aiodicom.wire.buffers import Pool
 from aiodicom.wire.proposal import Proposal
 
@@ -62,13 +62,13 @@ async def open_association(
     try:
         async with asyncio.timeout(timeouts.connection):
             await _connect(address, association)
-    except TimeoutError:
-        seconds = timeouts.connection or 0
-        raise AssociationLost(f"no connection to {address} within {seconds:g} s") from None
     except ssl.SSLError as error:
-        raise AssociationLost(f"no TLS with {address}: {_tls_reason(error)}") from None
+        raise AssociationLost(f"no TLS with {address}: {system_reason(error)}") from None
     except OSError as error:
-        raise AssociationLost(f"cannot connect to {address}: {_reason(error)}") from None
+        if isinstance(error, TimeoutError) and error.errno is None and timeouts.connection:
+            within = f"within {timeouts.connection:g} s"
+            raise AssociationLost(f"no connection to {address} {within}") from None
+        raise AssociationLost(f"cannot connect to {address}: {system_reason(error)}") from None
     try:
         await association.opened()
     except BaseException:
@@ -90,18 +90,3 @@ async def _connect(address: Address, association: RequestorAssociation) -> None:
         ssl=address.ssl,
         server_hostname=hostname,
     )
-
-
-def _reason(error: OSError) -> str:
-    """Return what the operating system says, without what asyncio adds to it."""
-    if isinstance(error, socket.gaierror):
-        return error.strerror or "the name is not known"
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return str(error) or type(error).__name__
-
-
-def _tls_reason(error: ssl.SSLError) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the peer's certificate does not verify: {error.verify_message}"
-    return (error.reason or str(error)).replace("_", " ").lower()
