@@ -11,7 +11,7 @@ from typing import Any
 
 import aiodicom
 from aiodicom.cli import requesting
-from aiodicom.cli.common import DEFAULTS, GENERAL_OF_STORESCU, main
+from aiodicom.cli.common import DEFAULTS, GENERAL_OF_STORESCU, Failed, main
 from aiodicom.cli.inputs import find_files
 from aiodicom.cli.network import PROFILE, REQUESTOR_DEFAULTS, not_with_profile, requestor_options
 from aiodicom.cli.options import Command, Group, Option, count, needs, port
@@ -171,8 +171,9 @@ def _act(settings: dict[str, Any]) -> int:
         return outcome.exit_code or FAILED
     requestor = _requestor(settings, headers, profile)
     total = sum(header.size for header in headers)
-    is_quiet = settings["level"] > logging.CRITICAL
-    shown = Nothing() if is_quiet else make_progress(len(headers), total)
+    # With -q nothing is said, and with -v the log says it all.
+    says_little = logging.INFO < settings["level"] <= logging.CRITICAL
+    shown = make_progress(len(headers), total) if says_little else Nothing()
     try:
         return requesting.run(_send(settings, requestor, headers, outcome, shown))
     finally:
@@ -215,14 +216,19 @@ def _requestor(
     window = settings["window"]
     if window is None:
         window = 1 if settings["halt"] else 8
-    return aiodicom.connect(
-        **requesting.connection_settings(settings),
-        contexts=contexts,
-        **requesting.negotiation_items(profile),
-        maximum_send_length=settings["maximum_send_length"],
-        window=window,
-        user_identity=requesting.identity_of(settings),
-    )
+    connection = requesting.connection_settings(settings)
+    identity = requesting.identity_of(settings)
+    try:
+        return aiodicom.connect(
+            **connection,
+            contexts=contexts,
+            **requesting.negotiation_items(profile),
+            maximum_send_length=settings["maximum_send_length"],
+            window=window,
+            user_identity=identity,
+        )
+    except ValueError as error:
+        raise Failed(f"this cannot be proposed: {error}; propose less") from None
 
 
 async def _send(

@@ -173,7 +173,7 @@ async def test_progress_counts_what_is_sent(tmp_path: Path) -> None:
     ):
         await sent(requestor, paths, progress=counts.append)
     assert len(counts) > 4
-    assert 1_003_000 <= sum(counts) < 1_010_000
+    assert sum(counts) == 1_003_000
 
 
 async def test_headers_that_have_been_read_are_not_read_again(
@@ -658,8 +658,8 @@ async def test_an_end_before_an_object_has_had_its_turn(tmp_path: Path) -> None:
     contexts = [("1.2.840.10008.1.1", ["1.2.840.10008.1.2"]), *ONLY_CT]
     path = sparse_object(tmp_path, "1.3.1", 1 << 22)
     async with accepting(script) as acceptor, connected(acceptor, contexts=contexts) as requestor:
-        assert requestor._association is not None
-        association = requestor._association
+        assert requestor._associations.present is not None
+        association = requestor._associations.present
         echo = asyncio.create_task(requestor.c_echo())
         await until(lambda: bool(association._pending))
         (result,) = await sent(requestor, [path])

@@ -14,14 +14,12 @@ from aiodicom.errors import NotSent
 from aiodicom.objects.header import ObjectHeader
 from aiodicom.objects.prepared import Preparation, Prepared
 from aiodicom.objects.stream import frame_stream
-from aiodicom.wire.dimse import CommandField, CommandSet
+from aiodicom.wire.dimse import CommandSet, encode_store_request
 from aiodicom.wire.proposal import DEFLATED
 
 __all__ = ["begin", "store_prepared", "store_stream"]
 
 logger = logging.getLogger("aiodicom.client")
-
-_C_STORE = CommandField.C_STORE.value
 
 
 async def store_prepared(
@@ -67,7 +65,7 @@ async def store_stream(
         raise NotSent("a stream is sent as it is, and the peer does not accept its transfer syntax")
     message_id = association.next_message_id()
     uid = header.sop_instance_uid
-    command = _encode_request(message_id, header.sop_class_uid, uid, priority)
+    command = encode_store_request(message_id, header.sop_class_uid, uid, priority)
     is_padded = header.transfer_syntax_uid == DEFLATED
     parts = frame_stream(chunks, context.context_id, preparation.room, is_padded=is_padded)
     async with contextlib.aclosing(parts):
@@ -86,10 +84,13 @@ async def begin(
     """Send one object; return its response, which is still to come."""
     header, context_id = prepared.header, prepared.context.context_id
     message_id = association.next_message_id()
-    command = _encode_request(message_id, header.sop_class_uid, prepared.sop_instance_uid, priority)
+    command = encode_store_request(
+        message_id, header.sop_class_uid, prepared.sop_instance_uid, priority
+    )
     logger.info("Sending file: %s", header.path)
     if progress is not None:
-        progress(prepared.payload(prepared.first))
+        is_whole = prepared.is_whole  # then it is the file, whatever it became on its way
+        progress(header.size if is_whole else prepared.payload(prepared.first))
     if prepared.is_whole:
         return await association.store(context_id, message_id, command, prepared.first)
     async with contextlib.aclosing(_rest_of(prepared, executor, progress)) as rest:
@@ -118,18 +119,3 @@ async def _rest_of(
             await asyncio.wait([ahead])
             ahead.exception()  # nobody wants to know any more
         prepared.close()
-
-
-def _encode_request(
-    message_id: int, sop_class_uid: str, sop_instance_uid: str, priority: int = 0
-) -> bytes:
-    """Return the command set of a C-STORE-RQ (PS3.7 9.3.1.1)."""
-    command = CommandSet.build(
-        _C_STORE,
-        dataset=True,
-        affected_sop_class_uid=sop_class_uid,
-        message_id=message_id,
-        priority=priority,
-        affected_sop_instance_uid=sop_instance_uid,
-    )
-    return command.encode()

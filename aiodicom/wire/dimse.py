@@ -25,10 +25,11 @@ __all__ = [
     "Tag",
     "clean_uid",
     "encode_response",
+    "encode_store_request",
 ]
 
 _ELEMENT = struct.Struct("<HHI")
-_ANSWER = struct.Struct("<" + "HHIH" * 4)
+_NUMBERS = struct.Struct("<" + "HHIH" * 4)
 _U16 = struct.Struct("<H")
 _U32 = struct.Struct("<I")
 
@@ -375,7 +376,7 @@ def encode_response(
     sop_instance = asked.get(0x1000, asked.get(0x1001))
     message_id = request.number(0x0110) or 0
     body = _element(0x0002, sop_class) if sop_class is not None else b""
-    body += _ANSWER.pack(
+    body += _NUMBERS.pack(
         *(0, 0x0100, 2, request.field | RESPONSE),
         *(0, 0x0120, 2, message_id),
         *(0, 0x0800, 2, NO_DATASET),
@@ -391,6 +392,33 @@ def encode_response(
     for tag in (0x1002, 0x1008):  # Event Type ID, Action Type ID
         if tag in asked:
             body += _element(tag, asked[tag])
+    return _ELEMENT.pack(0, 0, 4) + _U32.pack(len(body)) + body
+
+
+def encode_store_request(
+    message_id: int, sop_class_uid: str, sop_instance_uid: str, priority: int = 0
+) -> bytes:
+    """Return the command set of a C-STORE-RQ (PS3.7 9.3.1.1).
+
+    Parameters
+    ----------
+    message_id : int
+        Message ID (0000,0110).
+    sop_class_uid, sop_instance_uid : str
+        Affected SOP Class UID (0000,0002) and Affected SOP Instance UID (0000,1000).
+    priority : int
+        Priority (0000,0700).
+    """
+    body = (
+        _element(0x0002, _encode_value("UI", sop_class_uid))
+        + _NUMBERS.pack(
+            *(0, 0x0100, 2, 0x0001),
+            *(0, 0x0110, 2, message_id),
+            *(0, 0x0700, 2, priority),
+            *(0, 0x0800, 2, 1),
+        )
+        + _element(0x1000, _encode_value("UI", sop_instance_uid))
+    )
     return _ELEMENT.pack(0, 0, 4) + _U32.pack(len(body)) + body
 
 

@@ -25,6 +25,7 @@ from aiodicom.wire.dimse import (
     Tag,
     clean_uid,
     encode_response,
+    encode_store_request,
 )
 from aiodicom.wire.pdu import DataTransfer, decode_pdu
 from tests.peer import command_pdu, echo_command, store_command
@@ -421,3 +422,17 @@ def test_any_bytes_are_a_command_set_or_a_protocol_error(data: bytes, is_likely:
     except ProtocolError:
         return
     assert CommandSet.decode(command.encode()).encode() == command.encode()
+
+
+@pytest.mark.parametrize("priority", [0, 1, 2])
+def test_a_store_request_is_what_the_table_says(priority: int) -> None:
+    request = CommandSet.build(
+        CommandField.C_STORE,
+        dataset=True,
+        affected_sop_class_uid="1.2.840.10008.5.1.4.1.1.2",
+        message_id=0xFFFF,
+        priority=priority,
+        affected_sop_instance_uid="1.2.34",
+    )
+    encoded = encode_store_request(0xFFFF, "1.2.840.10008.5.1.4.1.1.2", "1.2.34", priority)
+    assert encoded == request.encode()
