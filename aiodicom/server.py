@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import errno
 import functools
 import importlib.util
 import logging
@@ -21,6 +20,7 @@ from aiodicom.access import Limits, Timeouts, check_ae_title
 from aiodicom.association import Service
 from aiodicom.describe import escape, uid_name
 from aiodicom.errors import AssociationRejected
+from aiodicom.listening import listen
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.wire.buffers import Pool
@@ -36,7 +36,6 @@ logger = logging.getLogger("aiodicom.server")
 MAXIMUM_LENGTH = 1 << 17
 """Bytes of a P-DATA-TF that peers are told: few heads, and the most that DCMTK's senders use."""
 
-BACKLOG = 1024
 ACCEPT_BATCH = 64
 """Connections that are accepted before other work has its turn."""
 
@@ -150,7 +149,7 @@ class Server:
             await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
         try:
             await self._enter_handlers()
-            self._sockets = await self._listen()
+            self._sockets = await listen(self._host, self._port)
         except BaseException:
             await self._handlers.aclose()
             raise
@@ -166,14 +165,6 @@ class Server:
         for handler in handlers.values():
             if isinstance(handler, contextlib.AbstractAsyncContextManager):
                 await self._handlers.enter_async_context(handler)
-
-    async def _listen(self) -> list[socket.socket]:
-        try:
-            return await _listen(self._host, self._port)
-        except OSError as error:
-            where = f"port {self._port} of {self._host or 'all interfaces'}"
-            reason = f"cannot listen on {where}: {error.strerror}"
-            raise OSError(error.errno, reason) from None
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop listening, let running stores end, then abort. Further calls wait for the first.
@@ -440,43 +431,3 @@ def _why_no_tls(error: OSError) -> str:
     if isinstance(error, SSLError) and error.reason:
         return error.reason.replace("_", " ").lower()
     return escape(str(error)) or "it has closed the connection"
-
-
-async def _listen(host: str | None, port: int) -> list[socket.socket]:
-    """Open the listening sockets; of port 0 all get the same one."""
-    if not host:
-        return [_listen_everywhere(port)]
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses = list(dict.fromkeys((family, address) for family, *_, address in found))
-    for attempt in range(10):
-        try:
-            return _listen_on(addresses, port)
-        except OSError as error:
-            # The port that was free for the first address may be taken for the second.
-            if port or error.errno != errno.EADDRINUSE or attempt == 9:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _listen_everywhere(port: int) -> socket.socket:
-    """Listen on all interfaces with one socket, for IPv6 as well where there is any."""
-    if socket.has_dualstack_ipv6():
-        with contextlib.suppress(OSError):
-            return socket.create_server(
-                ("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
-            )
-    return socket.create_server(("", port), backlog=BACKLOG)
-
-
-def _listen_on(addresses: Sequence[tuple[int, tuple[Any, ...]]], port: int) -> list[socket.socket]:
-    with contextlib.ExitStack() as opened:
-        sockets: list[socket.socket] = []
-        for family, (address, _, *rest) in addresses:
-            chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
-            listening = socket.create_server(
-                (address, chosen, *rest), family=family, backlog=BACKLOG
-            )
-            sockets.append(opened.enter_context(listening))
-        opened.pop_all()
-    return sockets

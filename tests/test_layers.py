@@ -15,7 +15,7 @@ PACKAGE = Path(aiodicom.__file__).parent
 FLOORS = (
     ("errors",),
     ("wire",),
-    ("dataset", "describe", "access", "tls"),
+    ("dataset", "describe", "access", "tls", "listening"),
     ("requests", "objects"),
     ("association",),
     ("protocol", "storage"),

@@ -20,7 +20,7 @@ import pytest
 
 import aiodicom
 from aiodicom import AssociationRejected, Status, StoreRequest
-from aiodicom.server import _listen_on
+from aiodicom.listening import _on
 from aiodicom.wire.items import ProposedContext
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from tests.peer import (
@@ -130,7 +130,7 @@ async def test_a_name_s_addresses_all_have_one_port() -> None:
 @needs_ipv6
 def test_one_port_0_for_all_addresses_is_one_port() -> None:
     addresses = [(socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0, 0, 0))]
-    listening = _listen_on(addresses, 0)
+    listening = _on(addresses, 0)
     try:
         assert len({each.getsockname()[1] for each in listening}) == 1
     finally:
@@ -148,9 +148,9 @@ async def test_another_port_0_is_tried_where_the_first_was_half_free(
         tried += 1
         if tried < 3:
             raise OSError(errno.EADDRINUSE, "Address already in use")
-        return _listen_on(addresses, port)
+        return _on(addresses, port)
 
-    monkeypatch.setattr("aiodicom.server._listen_on", listen_on)
+    monkeypatch.setattr("aiodicom.listening._on", listen_on)
     async with serving() as server:
         assert await answers("127.0.0.1", server.port)
     assert tried == 3

@@ -1,0 +1,78 @@
+"""Listening sockets, one port for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["listen"]
+
+BACKLOG = 1024
+"""Connections that wait to be accepted."""
+
+
+async def listen(host: str | None, port: int) -> list[socket.socket]:
+    """Open the listening sockets of a server.
+
+    Parameters
+    ----------
+    host : str or None
+        A name or address; None and an empty string are all interfaces, by IPv4 and IPv6.
+    port : int
+        A TCP port; 0 is any that is free, the same for all sockets.
+
+    Raises
+    ------
+    OSError
+        Where that is not possible; says what was wanted.
+    """
+    try:
+        return await _open(host, port)
+    except OSError as error:
+        where = f"port {port} of {host or 'all interfaces'}"
+        reason = f"cannot listen on {where}: {error.strerror}"
+        raise OSError(error.errno, reason) from None
+
+
+async def _open(host: str | None, port: int) -> list[socket.socket]:
+    """Open the listening sockets; of port 0 all get the same one."""
+    if not host:
+        return [_everywhere(port)]
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, address) for family, *_, address in found))
+    for attempt in range(10):
+        try:
+            return _on(addresses, port)
+        except OSError as error:
+            # The port that was free for the first address may be taken for the second.
+            if port or error.errno != errno.EADDRINUSE or attempt == 9:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _everywhere(port: int) -> socket.socket:
+    """Listen on all interfaces with one socket, for IPv6 as well where there is any."""
+    if socket.has_dualstack_ipv6():
+        with contextlib.suppress(OSError):
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True
+            )
+    return socket.create_server(("", port), backlog=BACKLOG)
+
+
+def _on(addresses: Sequence[tuple[int, tuple[Any, ...]]], port: int) -> list[socket.socket]:
+    with contextlib.ExitStack() as opened:
+        sockets: list[socket.socket] = []
+        for family, (address, _, *rest) in addresses:
+            chosen = port or (sockets[0].getsockname()[1] if sockets else 0)
+            listening = socket.create_server(
+                (address, chosen, *rest), family=family, backlog=BACKLOG
+            )
+            sockets.append(opened.enter_context(listening))
+        opened.pop_all()
+    return sockets
