@@ -19,7 +19,15 @@ from aiodicom.wire.items import (
 )
 from aiodicom.wire.pdu import AssociateAccept, AssociateRequest
 
-__all__ = ["accept_lines", "escape", "message_lines", "request_lines", "system_reason", "uid_name"]
+__all__ = [
+    "accept_lines",
+    "escape",
+    "escape_path",
+    "message_lines",
+    "request_lines",
+    "system_reason",
+    "uid_name",
+]
 
 _WIDTH = 71
 
@@ -36,11 +44,16 @@ _RESULTS = (
 _IDENTITIES = ("", "username", "username and passcode", "Kerberos", "SAML", "JSON Web Token")
 
 
-def escape(text: str) -> str:
+def escape(text: str, longest: int = LONGEST) -> str:
     """Return a peer's text on one line, whatever it holds, and the beginning of a long one."""
-    if len(text) > LONGEST:
-        return escape(text[:LONGEST]) + "..."
+    if len(text) > longest:
+        return escape(text[:longest], longest) + "..."
     return "".join(c if c.isprintable() and c != "\\" else _escaped(c) for c in text)
+
+
+def escape_path(path: str) -> str:
+    """Return a file's name on one line, all of it: others may have chosen it."""
+    return escape(path, len(path))
 
 
 def _escaped(character: str) -> str:

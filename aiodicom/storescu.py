@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import sys
@@ -22,6 +23,7 @@ from aiodicom.cli.proposals import propose
 from aiodicom.cli.syntaxes import proposal_options
 from aiodicom.cli.tls import TLS_ANSWERS, TLS_DEFAULTS, tls_options, tls_rules
 from aiodicom.client.results import StoreResult
+from aiodicom.describe import escape_path
 from aiodicom.errors import DicomError, NotSent
 from aiodicom.objects.invent import Inventor
 from aiodicom.wire.proposal import Context
@@ -240,7 +242,7 @@ async def _send(
 ) -> int:
     try:
         async with requestor:
-            requesting.opened(settings, requestor)
+            requesting.show_contexts(settings, requestor)
             with shown:
                 results = requestor.send(
                     headers,
@@ -274,10 +276,14 @@ def _alterations(settings: Mapping[str, Any]) -> aiodicom.Alterations:
 
 def _rename(outcomes: Mapping[str, bool]) -> None:
     for path, is_stored in outcomes.items():
+        name = path + (".done" if is_stored else ".bad")
         try:
-            os.rename(path, path + (".done" if is_stored else ".bad"))
+            if os.path.lexists(name):
+                raise FileExistsError(errno.EEXIST, f"there is a {name}")
+            os.rename(path, name)
         except OSError as error:
-            logger.warning("cannot rename %s: %s", path, error.strerror)
+            reason = escape_path(error.strerror or "")
+            logger.warning("cannot rename %s: %s", escape_path(path), reason)
 
 
 def storescu(arguments: Sequence[str] | None = None) -> int:

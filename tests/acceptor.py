@@ -210,15 +210,17 @@ class Caller:
         await self.send(acceptance(request, maximum_length, *more, answer=answer))
         return request
 
-    async def serve(self, status: int = Status.SUCCESS) -> list[Received]:
+    async def serve(
+        self, status: int = Status.SUCCESS, *, may_abort: bool = False
+    ) -> list[Received]:
         """Take objects until the requestor releases the association; return them."""
         objects = []
-        while (received := await self.store_or_release()) is not None:
+        while (received := await self.store_or_release(may_abort=may_abort)) is not None:
             objects.append(received)
             await self.respond(received, status)
         return objects
 
-    async def store_or_release(self) -> Received | None:
+    async def store_or_release(self, *, may_abort: bool = False) -> Received | None:
         """Return the next object; None where the requestor has released the association.
 
         C-ECHO's are answered meanwhile.
@@ -228,6 +230,8 @@ class Caller:
             if pdu == ReleaseRequest():
                 await self.send(ReleaseResponse())
                 await self.closed()
+                return None
+            if may_abort and isinstance(pdu, Abort):
                 return None
             assert isinstance(pdu, DataTransfer), pdu
             first = pdu.pdvs[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -13,12 +14,19 @@ from typing import Any
 import pytest
 
 import aiodicom
-from aiodicom import AssociationClosed, AssociationRejected, NotSent, ObjectHeader, Status
+from aiodicom import (
+    AssociationAborted,
+    AssociationClosed,
+    AssociationRejected,
+    NotSent,
+    ObjectHeader,
+    Status,
+)
 from aiodicom.objects.prepared import Preparation, Prepared
 from aiodicom.wire.dimse import CommandSet, Tag, encode_response
 from aiodicom.wire.items import ImplementationVersionName
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, VERIFICATION
-from aiodicom.wire.pdu import PDV, AssociateReject, AssociateRequest, DataTransfer
+from aiodicom.wire.pdu import PDV, Abort, AssociateReject, AssociateRequest, DataTransfer
 from aiodicom.wire.proposal import DEFLATED
 from tests.acceptor import (
     MR,
@@ -164,6 +172,37 @@ async def test_a_stream_that_fails_is_taken_back_by_an_abort() -> None:
             await requestor.c_store(failing(), instance=told())
         assert isinstance(await keeper.outcome(), AssociationClosed)
         assert (await requestor.c_store(dataset(UID), instance=told())).stored
+
+
+async def test_a_stream_is_not_sent_as_what_it_is_not() -> None:
+    contexts = [(CT, [IMPLICIT_LITTLE])]
+    keeper, server = keeping()
+    async with server as serving_, to(serving_, contexts=contexts) as requestor:
+        with pytest.raises(NotSent, match="a stream is sent as it is"):
+            await requestor.c_store(in_chunks(dataset(UID), 50), instance=told())
+    assert not keeper.requests
+
+
+async def test_an_object_that_has_not_had_its_turn_is_closed(tmp_path: Path) -> None:
+    path = sparse_object(tmp_path, UID, 1 << 22)
+
+    async def script(caller: Caller) -> None:
+        await caller.accept()
+        await caller.command()
+        await until(lambda: association._answered is not None)
+        await caller.send(Abort(0, 0))
+        await caller.gone()
+
+    settings = {"contexts": [ECHO, *ONLY_CT]}
+    async with accepting(script) as acceptor, connected(acceptor, **settings) as requestor:
+        assert requestor._associations.present is not None
+        association = requestor._associations.present
+        echo = asyncio.create_task(requestor.c_echo())
+        await until(lambda: bool(association._pending))
+        for action in (requestor.c_store(path), echo):
+            with pytest.raises(AssociationAborted):
+                await action
+        assert str(path) not in open_descriptors()
 
 
 async def test_what_is_no_object_is_not_sent(tmp_path: Path) -> None:
@@ -517,7 +556,7 @@ async def test_cancelling_after_a_dataset_leaves_the_association() -> None:
 class Slow:
     """Makes a worker thread wait, in a function of its own, until it is let go."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
         self.entered, self.let_go = threading.Event(), threading.Event()
         self.is_on = True
         function = getattr(owner, name)
@@ -531,9 +570,11 @@ class Slow:
         monkeypatch.setattr(owner, name, slow)
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Preparation, "of"), (Prepared, "read")])
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Preparation, "of"), (os, "preadv")], ids=["opening", "reading"]
+)
 async def test_cancelling_while_a_thread_reads_closes_the_file_after_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     path = sparse_object(tmp_path, UID, 1 << 22)
 
@@ -543,11 +584,11 @@ async def test_cancelling_while_a_thread_reads_closes_the_file_after_it(
 
     async with accepting(script) as acceptor, connected(acceptor, contexts=ONLY_CT) as requestor:
         slow = Slow(monkeypatch, owner, name)
-        if name == "read":
+        if name == "preadv":
             monkeypatch.setattr(Prepared, "__init__", reading_ahead(slow, Prepared.__init__))
         sending = asyncio.create_task(requestor.c_store(path))
         await until(slow.entered.is_set)
-        is_open = name == "read"
+        is_open = name == "preadv"
         assert (open_descriptors()[str(path)] == 1) == is_open
         sending.cancel()
         await asyncio.sleep(0.02)  # the cancellation may take effect

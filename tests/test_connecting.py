@@ -15,9 +15,14 @@ from typing import Any
 import pytest
 
 import aiodicom
-from aiodicom import AssociationAborted, AssociationLost, AssociationRejected
+from aiodicom import (
+    AssociationAborted,
+    AssociationClosed,
+    AssociationLost,
+    AssociationRejected,
+)
 from aiodicom.client.opening import Address
-from aiodicom.wire.items import UserIdentity
+from aiodicom.wire.items import UserIdentity, UserIdentityResponse
 from aiodicom.wire.pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse, encode_pdu
 from tests.acceptor import (
     TIMEOUTS,
@@ -355,7 +360,7 @@ async def test_a_user_identity_arrives(
     make: Callable[[], UserIdentity], expected: tuple[int, int, bytes, bytes]
 ) -> None:
     async def script(caller: Caller) -> None:
-        request = await caller.accept()
+        request = await caller.accept(16384, UserIdentityResponse(b""))
         item = request.user_item(UserIdentity)
         assert item is not None
         said = (item.identity_type, item.positive_response_requested, item.primary, item.secondary)
@@ -364,6 +369,18 @@ async def test_a_user_identity_arrives(
 
     async with accepting(script) as acceptor, connected(acceptor, user_identity=make()):
         pass
+
+
+async def test_a_user_identity_that_is_to_be_confirmed_and_is_not() -> None:
+    """An acceptor that knows nothing of user identities lets anybody in (PS3.7 D.3.3.7.2)."""
+
+    async def script(caller: Caller) -> None:
+        await caller.accept()
+        await caller.aborted()
+
+    error = await failure_with(script, user_identity=UserIdentity.user("jo", response=True))
+    assert isinstance(error, AssociationClosed)
+    assert str(error) == "the peer has not confirmed the user identity"
 
 
 @pytest.mark.parametrize(
@@ -403,3 +420,19 @@ async def test_an_echo() -> None:
     async with accepting(script) as acceptor, connected(acceptor) as requestor:
         assert await requestor.c_echo() == 0
         assert await requestor.c_echo() == 0x0211
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64 + ".example"])
+async def test_what_is_no_host_name(host: str) -> None:
+    error = await failure(104, host)
+    assert str(error) == f"cannot connect to {host}:104: that is no host name"
+
+
+async def test_a_user_identity_that_is_not_confirmed() -> None:
+    async def script(caller: Caller) -> None:
+        await caller.accept()
+        await caller.aborted()
+
+    identity = UserIdentity.user("jo", response=True)
+    error = await failure_with(script, user_identity=identity)
+    assert str(error) == "the peer has not confirmed the user identity"

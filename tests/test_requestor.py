@@ -849,3 +849,36 @@ async def test_an_association_that_was_never_opened_leaves_nothing() -> None:
             await requestor.c_echo()
         await requestor.release()
         await requestor.abort()
+
+
+async def test_a_response_to_something_else_is_no_response() -> None:
+    async def script(caller: Caller) -> None:
+        await caller.accept()
+        received = await caller.store()
+        message_id = received.command.number(Tag.MESSAGE_ID)
+        request = CommandSet.build(
+            CommandField.C_ECHO, affected_sop_class_uid=CT, message_id=message_id
+        )
+        data = encode_response(request, Status.SUCCESS)
+        await caller.send(DataTransfer((PDV(received.context_id, True, True, data),)))
+        await caller.aborted(2, 6)
+
+    async with accepting(script) as acceptor, connected(acceptor, contexts=CONTEXTS) as requestor:
+        with pytest.raises(AssociationLost, match="C-ECHO-RSP is no response to what was asked"):
+            await requestor.c_store(dataset(UID), instance=told())
+
+
+async def test_a_release_and_an_abort_at_once() -> None:
+    async def script(caller: Caller) -> None:
+        await caller.accept()
+        await caller.store()
+        await caller.send(encode_pdu(ReleaseRequest()) + encode_pdu(Abort(0, 0)))
+        await caller.ended()
+
+    async with (
+        nothing_left(),
+        accepting(script) as acceptor,
+        connected(acceptor, contexts=CONTEXTS) as requestor,
+    ):
+        with pytest.raises(AssociationClosed):
+            await requestor.c_store(dataset(UID), instance=told())

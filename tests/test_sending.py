@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -73,6 +74,13 @@ def names(results: Iterable[StoreResult]) -> list[str]:
 async def take_all(caller: Caller) -> None:
     await caller.accept()
     await caller.serve()
+
+
+async def take_what_comes(caller: Caller) -> None:
+    """Take objects; an association that nobody needs any more may end before it has any."""
+    with contextlib.suppress(EOFError, ConnectionError):
+        await caller.accept()
+        await caller.serve(may_abort=True)
 
 
 async def reject(caller: Caller) -> None:
@@ -430,7 +438,7 @@ async def test_associations_that_end_at_once_do_no_harm(tmp_path: Path) -> None:
 
 async def test_more_associations_than_files(tmp_path: Path) -> None:
     async with (
-        accepting(take_all) as acceptor,
+        accepting(take_what_comes) as acceptor,
         connected(acceptor, contexts=ONLY_CT) as requestor,
     ):
         results = await sent(requestor, write_objects(tmp_path, 2), associations=10)
@@ -489,8 +497,9 @@ async def test_large_objects_that_were_read_ahead_are_closed(tmp_path: Path) -> 
 
 async def test_halting_with_several_associations(tmp_path: Path) -> None:
     async def script(caller: Caller) -> None:
-        await caller.accept()
-        await caller.serve(0xA700)
+        with contextlib.suppress(EOFError, ConnectionError):
+            await caller.accept()
+            await caller.serve(0xA700, may_abort=True)
 
     async with (
         accepting(script) as acceptor,
@@ -591,11 +600,15 @@ async def test_an_end_between_two_objects_costs_the_one_that_is_under_way(
         await end(caller)
 
     paths = write_objects(tmp_path, 70)
+    odd = write_object(tmp_path, "1.3.1", 1001)  # is read ahead, and reported all the same
     async with (
         accepting(script, take_all) as acceptor,
         connected(acceptor, contexts=ONLY_CT) as requestor,
     ):
-        results = await sent(requestor, paths)
+        results = await sent(requestor, [*paths[:10], odd, *paths[10:]])
+    (not_sent,) = (result for result in results if isinstance(result.error, NotSent))
+    assert not_sent.path == str(odd)
+    results.remove(not_sent)
     assert isinstance(results[2].error, kind)
     assert names(results) == [path.stem for path in paths]
     assert statuses(results).count(0) == 69
@@ -822,8 +835,8 @@ async def test_an_early_failure_while_the_file_becomes_shorter(
     def failing(prepared: Prepared) -> bytearray:
         nonlocal reads
         reads += 1
-        if reads == 3:
-            failed.wait(10)
+        if reads == 4:  # the peer takes no more of the third part
+            failed.set()
             raise NotSent("the file has become shorter while it was sent")
         return read(prepared)
 
@@ -832,21 +845,22 @@ async def test_an_early_failure_while_the_file_becomes_shorter(
     async def script(caller: Caller) -> None:
         await caller.accept(1 << 17)
         received = await caller.store_begun()
-        await until(lambda: reads == 3)
+        await until(lambda: failed.is_set() and association._drained is not None)
         await caller.respond(received, 0xA700)
-        association = requestor._associations.present
-        assert association is not None
-        await until(lambda: not association._pending)
-        failed.set()
-        await caller.gone()
+        while not received.pdvs[-1].is_last:
+            received.pdvs.append(await caller.dataset_pdv(received))
+        await caller.released()
 
     async with (
-        accepting(script) as acceptor,
+        accepting(script, receive_buffer=1 << 12) as acceptor,
         connected(acceptor, contexts=ONLY_CT) as requestor,
     ):
-        results = await sent(requestor, [path])
-        assert len(results) == 1
-        assert not results[0].stored
+        assert requestor._associations.present is not None
+        association = requestor._associations.present
+        assert association._transport is not None
+        sending = association._transport.get_extra_info("socket")
+        sending.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 12)
+        assert statuses(await sent(requestor, [path])) == [0xA700]
 
 
 # Breaking off ------------------------------------------------------------------------------------
@@ -982,6 +996,42 @@ async def test_breaking_off_while_a_thread_reads_closes_its_files(
         let_go.set()
         await closing
         assert not [name for name in open_descriptors() if name.endswith(".dcm")]
+
+
+async def test_leaving_in_a_hurry_while_a_thread_reads_closes_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who breaks off and leaves at once cancels twice."""
+    paths = [sparse_object(tmp_path, f"1.3.{number}", 1 << 22) for number in range(4)]
+    let_go, entered = threading.Event(), threading.Event()
+    count = 0
+    of = Preparation.of
+
+    def slow(self: Preparation, *arguments: Any) -> Prepared:
+        nonlocal count
+        count += 1
+        if count == 2:
+            entered.set()
+            assert let_go.wait(10)
+        return of(self, *arguments)
+
+    monkeypatch.setattr(Preparation, "of", slow)
+
+    async def script(caller: Caller) -> None:
+        await caller.accept(1 << 17)
+        await caller.respond(await caller.store())
+        await caller.ended()
+
+    async with accepting(script) as acceptor:
+        async with connected(acceptor, contexts=ONLY_CT) as requestor:
+            results = requestor.send(paths)
+            assert (await anext(results)).stored
+            await until(entered.is_set)
+            closing = asyncio.create_task(results.aclose())
+            await asyncio.sleep(0)
+        let_go.set()
+        await closing
+        await until(lambda: not any(name.endswith(".dcm") for name in open_descriptors()))
 
 
 async def test_a_consumer_that_is_cancelled(tmp_path: Path) -> None:

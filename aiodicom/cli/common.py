@@ -59,6 +59,10 @@ DEFAULTS: Mapping[str, object] = {
 """What stands of the options of all commands where nothing is said."""
 
 
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+
 class Failed(Exception):
     """A command cannot do what it was asked to: why, the remedy, and the exit code."""
 
@@ -171,6 +175,9 @@ def _run(
     except OSError as error:
         logger.critical("%s", reason(error))
         return 1
+    except KeyboardInterrupt:
+        logger.error("Interrupted")
+        return INTERRUPTED
 
 
 def raise_open_files_limit() -> None:

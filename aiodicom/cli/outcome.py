@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 
 from aiodicom.client.results import StoreResult
-from aiodicom.describe import escape
+from aiodicom.describe import escape, escape_path
 from aiodicom.errors import AssociationClosed
 
 __all__ = ["ASSOCIATION_FAILED", "FAILED", "Outcome"]
@@ -54,11 +54,12 @@ class Outcome:
             self.stored += 1
             self.size += result.size
             if result.status:
-                logger.warning("Stored with a warning, file: %s: %s", result.path, _said(result))
+                path = escape_path(result.path)
+                logger.warning("Stored with a warning, file: %s: %s", path, _said(result))
             return
         self.exit_code = self.exit_code or _code(result)
         self._reasons[_said(result)] += 1
-        logger.error("Store Failed, file: %s: %s", result.path, _said(result))
+        logger.error("Store Failed, file: %s: %s", escape_path(result.path), _said(result))
 
     def failed(self, reason: str, code: int) -> None:
         """Hear that nothing more can be sent."""

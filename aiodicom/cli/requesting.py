@@ -15,12 +15,11 @@ from aiodicom.cli.network import timeouts_of
 from aiodicom.cli.options import Group, Option, Rule, excludes, needs
 from aiodicom.client import Requestor
 from aiodicom.describe import accept_lines, request_lines
-from aiodicom.errors import AssociationClosed, DicomError
+from aiodicom.errors import DicomError
 from aiodicom.wire.items import (
     RoleSelection,
     SOPClassExtendedNegotiation,
     UserIdentity,
-    UserIdentityResponse,
 )
 
 if TYPE_CHECKING:
@@ -33,15 +32,12 @@ __all__ = [
     "connection_settings",
     "identity_of",
     "negotiation_items",
-    "opened",
     "profile_of",
     "run",
+    "show_contexts",
 ]
 
 logger = logging.getLogger("aiodicom")
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
 
 IDENTITY_OPTIONS = Group(
     "user identity negotiation",
@@ -181,23 +177,13 @@ def negotiation_items(profile: Profile | None) -> dict[str, Any]:
     }
 
 
-def opened(settings: Mapping[str, Any], requestor: Requestor) -> None:
-    """Show what was agreed on, and check that a user identity was answered, where asked to.
-
-    Raises
-    ------
-    AssociationClosed
-        Where it was not answered (PS3.7 D.3.3.7.2).
-    """
+def show_contexts(settings: Mapping[str, Any], requestor: Requestor) -> None:
+    """Show what was proposed and agreed on, where that is asked for."""
     agreed = requestor.agreed
     if settings["verbose_pc"]:
         lines = *request_lines(agreed.request, "OUTGOING"), *accept_lines(agreed.accept, "INCOMING")
         for line in lines:
             logger.info("%s", line)
-    if not settings["wants_response"]:
-        return
-    if requestor.agreed.accept.user_item(UserIdentityResponse) is None:
-        raise AssociationClosed("the peer has not confirmed the user identity")
 
 
 def run(action: Coroutine[Any, Any, int]) -> int:
@@ -207,9 +193,5 @@ def run(action: Coroutine[Any, Any, int]) -> int:
         import uvloop
 
         factory = uvloop.new_event_loop
-    try:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(action)
-    except KeyboardInterrupt:
-        logger.error("Interrupted")
-        return INTERRUPTED
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(action)

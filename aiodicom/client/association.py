@@ -23,7 +23,7 @@ from aiodicom.errors import (
     ProtocolError,
 )
 from aiodicom.wire.buffers import Account, Pool
-from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response
+from aiodicom.wire.dimse import RESPONSE, CommandField, CommandSet, Status, Tag, encode_response
 from aiodicom.wire.pdu import (
     Abort,
     AssociateAccept,
@@ -46,6 +46,8 @@ RESPONSE_BYTES = 1 << 20
 """Bytes of memory for datasets that come with responses, of which C-STORE has none."""
 
 _C_ECHO = CommandField.C_ECHO.value
+_C_STORE = CommandField.C_STORE.value
+_RELEASING = (State.STA8, State.STA9, State.STA10)
 _STATUS = Tag.STATUS.value
 _RESPONDED = Tag.MESSAGE_ID_BEING_RESPONDED_TO.value
 
@@ -81,6 +83,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         self._closed: asyncio.Future[None] = self._loop.create_future()
         self._message_id = 0
         self._pending: dict[int, asyncio.Future[CommandSet]] = {}
+        self._asked: dict[int, int] = {}  # the Command Field of each
         self._deadlines: dict[int, asyncio.TimerHandle] = {}
         self._sending = asyncio.Lock()  # datasets never interleave (PS3.8 annex E)
         self._writing_paused = False
@@ -189,7 +192,8 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         elif isinstance(event, Abort):
             self._lost(AssociationAborted(event.source, event.reason))
         elif isinstance(event, ReleaseRequest):
-            self._upper.respond_to_release()  # also where both have asked at once
+            if self._upper.state in _RELEASING:  # what came with it may have ended it already
+                self._upper.respond_to_release()  # also where both have asked at once
             self._lost(AssociationClosed("released by the peer"))
         elif isinstance(event, ReleaseResponse):
             self._lost(AssociationClosed("released"))
@@ -208,6 +212,9 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         if response is None:
             logger.warning("A response to no request of ours (Message ID %s)", message_id)
             return
+        if command.field != self._asked.pop(message_id or 0) | RESPONSE:
+            self._pending[message_id or 0] = response  # it is told with the others
+            raise ProtocolError(f"{command.name} is no response to what was asked")
         self._stop_clock(message_id)
         if not response.done():
             response.set_result(command)
@@ -339,7 +346,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         )
         async with self._sending:
             await self._turn()
-            response = self._begin(context_id, message_id, command.encode())
+            response = self._begin(_C_ECHO, context_id, message_id, command.encode())
             self._flush()
         self._start_clock(message_id)
         return await response
@@ -375,7 +382,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         """
         async with self._sending:
             await self._turn()
-            response = self._begin(context_id, message_id, command)
+            response = self._begin(_C_STORE, context_id, message_id, command)
             try:
                 await self._send_dataset(context_id, response, first, rest)
             except BaseException:
@@ -394,12 +401,13 @@ class RequestorAssociation(asyncio.BufferedProtocol):
                 self._answered = None
 
     def _begin(
-        self, context_id: int, message_id: int, command: bytes
+        self, field: int, context_id: int, message_id: int, command: bytes
     ) -> asyncio.Future[CommandSet]:
         if self._end is not None or not self._upper.can_send:
             raise self._end or AssociationClosed("there is no association")
         _debug(lambda: message_lines(context_id, CommandSet.decode(command), "OUTGOING"))
         response = self._pending[message_id] = self._loop.create_future()
+        self._asked[message_id] = field
         self._upper.send(context_id, command)
         return response
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import AsyncGenerator
 
+from aiodicom.client.association import RequestorAssociation
 from aiodicom.client.associations import Associations
 from aiodicom.client.results import StoreResult
 from aiodicom.client.sending import Sender, Work
@@ -95,7 +96,9 @@ async def _work(
             if association is None or not association.is_open:
                 if association is not None:
                     await association.closed()
-                association = await associations.open(contexts)
+                association = await _open(associations, work, contexts)
+                if association is None:
+                    return
                 is_new = True
                 if is_first:
                     associations.present = association
@@ -113,3 +116,20 @@ async def _work(
         if association is not None and not is_first:
             association.abort()  # where it has not been released
             await association.closed()
+
+
+async def _open(
+    associations: Associations, work: Work, contexts: tuple[Context, ...]
+) -> RequestorAssociation | None:
+    """Open one association more; None where the others have done the work meanwhile."""
+    opening = asyncio.ensure_future(associations.open(contexts))
+    work.openings.add(opening)
+    try:
+        return await opening
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and not task.cancelling() and work.is_done:
+            return None
+        raise
+    finally:
+        work.openings.discard(opening)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from aiodicom.access import Timeouts
 from aiodicom.client.association import RequestorAssociation
 from aiodicom.describe import system_reason
-from aiodicom.errors import AssociationLost
+from aiodicom.errors import AssociationClosed, AssociationLost
 from aiodicom.wire.buffers import Pool
+from aiodicom.wire.items import UserIdentityResponse
 from aiodicom.wire.proposal import Proposal
 
 __all__ = ["Address", "open_association"]
@@ -69,13 +70,25 @@ async def open_association(
             within = f"within {timeouts.connection:g} s"
             raise AssociationLost(f"no connection to {address} {within}") from None
         raise AssociationLost(f"cannot connect to {address}: {system_reason(error)}") from None
+    except UnicodeError:
+        raise AssociationLost(f"cannot connect to {address}: that is no host name") from None
     try:
         await association.opened()
+        _check_identity(proposal, association)
     except BaseException:
         association.abort()
         await association.closed()
         raise
     return association
+
+
+def _check_identity(proposal: Proposal, association: RequestorAssociation) -> None:
+    """Check that a user identity was confirmed, where that was asked for (PS3.7 D.3.3.7.2)."""
+    identity = proposal.user_identity
+    if identity is None or not identity.positive_response_requested:
+        return
+    if association.agreed.accept.user_item(UserIdentityResponse) is None:
+        raise AssociationClosed("the peer has not confirmed the user identity")
 
 
 async def _connect(address: Address, association: RequestorAssociation) -> None:

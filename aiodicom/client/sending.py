@@ -47,6 +47,11 @@ class Work:
         Priority (0000,0700).
     progress : callable or None
         Called with the number of bytes, whenever some are handed over to be sent.
+
+    Attributes
+    ----------
+    openings : set
+        Associations that are being opened; nobody waits for them any more when all is done.
     """
 
     def __init__(
@@ -63,7 +68,9 @@ class Work:
         self.progress = progress
         self.results: asyncio.Queue[StoreResult | None] = asyncio.Queue()
         self.stopped = False
+        self.openings: set[asyncio.Future[RequestorAssociation]] = set()
         self._headers = deque(headers)
+        self._unreported = len(self._headers)
         self._halt = halt
 
     def __bool__(self) -> bool:
@@ -90,7 +97,16 @@ class Work:
         """Hand a result to whoever waits for results."""
         if not result.stored and self._halt:
             self.stopped = True
+        self._unreported -= 1
         self.results.put_nowait(result)
+        if self.is_done:
+            for opening in self.openings:  # a peer may serve one association at a time
+                opening.cancel()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do for another association."""
+        return self.stopped or not self._unreported
 
 
 class Sender:
@@ -153,6 +169,9 @@ class Sender:
             # What a thread is still reading comes back as well, also to a cancelled caller.
             try:
                 batch.extend(await asyncio.shield(ahead))
+            except asyncio.CancelledError:  # once more
+                ahead.add_done_callback(_close)
+                raise
             finally:
                 self._give_back(batch)
 
@@ -225,6 +244,15 @@ class Sender:
                 prepared.close()
                 headers.append(prepared.header)
         self._work.give_back(headers)
+
+
+def _close(coming: asyncio.Future[list[Prepared | StoreResult]]) -> None:
+    """Close what nobody waits for any more."""
+    if coming.cancelled() or coming.exception() is not None:
+        return
+    for prepared in coming.result():
+        if isinstance(prepared, Prepared):
+            prepared.close()
 
 
 def _prepare(preparation: Preparation, headers: list[ObjectHeader]) -> list[Prepared | StoreResult]:

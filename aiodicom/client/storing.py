@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from aiodicom.client.association import RequestorAssociation
 from aiodicom.client.results import StoreResult, result_of
+from aiodicom.describe import escape_path
 from aiodicom.errors import NotSent
 from aiodicom.objects.header import ObjectHeader
 from aiodicom.objects.prepared import Preparation, Prepared
@@ -87,7 +88,7 @@ async def begin(
     command = encode_store_request(
         message_id, header.sop_class_uid, prepared.sop_instance_uid, priority
     )
-    logger.info("Sending file: %s", header.path)
+    logger.info("Sending file: %s", escape_path(header.path))
     if progress is not None:
         is_whole = prepared.is_whole  # then it is the file, whatever it became on its way
         progress(header.size if is_whole else prepared.payload(prepared.first))
@@ -115,7 +116,12 @@ async def _rest_of(
                 progress(prepared.payload(part))
             yield part
     finally:
-        if ahead is not None:  # its thread may still have the file
-            await asyncio.wait([ahead])
-            ahead.exception()  # nobody wants to know any more
+        if ahead is not None:
+            ahead.add_done_callback(_forget)
         prepared.close()
+
+
+def _forget(ahead: asyncio.Future[bytearray]) -> None:
+    """Take what became of a part that nobody wants any more."""
+    if not ahead.cancelled():
+        ahead.exception()

@@ -110,7 +110,7 @@ def _altered(
 
 def _opened(files: contextlib.ExitStack, header: ObjectHeader, dataset: bytes | None) -> _Part:
     if dataset is None:
-        file = files.enter_context(os.fdopen(open_file(header.path), "rb"))
+        file = files.enter_context(os.fdopen(open_file(header), "rb"))
         return _Part(file, header.offset, header.size)
     part = _Part(_temporary(files), 0, len(dataset))
     part.file.write(dataset)
@@ -150,15 +150,21 @@ def _patched(
     return _Part(target, 0, target.seek(0, io.SEEK_END))
 
 
-def open_file(path: str) -> int:
-    """Open a file; return its descriptor.
+def open_file(header: ObjectHeader) -> int:
+    """Open the file of an object; return its descriptor.
 
     Raises
     ------
     NotSent
-        Where that is not possible.
+        Where that is not possible, or it is not the file any more whose header was read.
     """
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(header.path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         raise NotSent(f"cannot be read: {error.strerror}") from None
+    status = os.fstat(descriptor)
+    found = status.st_mtime_ns, status.st_size
+    if header.modified and found != (header.modified, header.offset + header.size):
+        os.close(descriptor)
+        raise NotSent("the file has changed since its header was read")
+    return descriptor

@@ -46,6 +46,8 @@ class ObjectHeader:
         Bytes before the dataset.
     size : int
         Bytes of the dataset.
+    modified : int
+        When its file was last changed, in nanoseconds since 1970; 0 where it is not in one.
     """
 
     path: str
@@ -54,6 +56,7 @@ class ObjectHeader:
     transfer_syntax_uid: str
     offset: int = 0
     size: int = 0
+    modified: int = 0
 
 
 class TooShort(Exception):
@@ -97,7 +100,8 @@ def _read(descriptor: int, path: str, form: str) -> ObjectHeader:
                 raise NotSent("no SOP Instance UID in its first megabyte") from None
             length = min(length * 8, LONGEST)
             continue
-        size = os.fstat(descriptor).st_size - header.offset
+        status = os.fstat(descriptor)
+        size = status.st_size - header.offset
         return ObjectHeader(
             path,
             header.sop_class_uid,
@@ -105,6 +109,7 @@ def _read(descriptor: int, path: str, form: str) -> ObjectHeader:
             header.transfer_syntax_uid,
             header.offset,
             size,
+            status.st_mtime_ns,
         )
 
 

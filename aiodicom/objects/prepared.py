@@ -158,7 +158,7 @@ class Preparation:
 
 def _as_it_is(header: ObjectHeader, dataset: bytes | None) -> Source:
     if dataset is None:
-        descriptor = open_file(header.path)
+        descriptor = open_file(header)
         pieces: list[Piece] = [(header.offset, header.size)]
     else:
         descriptor, pieces = -1, [dataset]

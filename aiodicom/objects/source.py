@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from collections import deque
 from collections.abc import Sequence
 
@@ -116,6 +117,8 @@ class Source:
         self.size = sum(len(p) if isinstance(p, bytes) else p[1] for p in pieces)
         self._pieces = deque(pieces)
         self._descriptor = descriptor
+        self._reading = threading.Lock()
+        self._is_closed = False
 
     def read_into(self, slots: Sequence[memoryview]) -> None:
         """Fill `slots` with what comes next.
@@ -125,7 +128,14 @@ class Source:
         NotSent
             Where the file cannot be read, or is shorter than it was.
         """
-        slots = [slot for slot in slots if slot]
+        try:
+            with self._reading:
+                self._fill([slot for slot in slots if slot])
+        finally:
+            if self._is_closed:
+                self._close_unless_read()
+
+    def _fill(self, slots: list[memoryview]) -> None:
         while slots:
             piece = self._pieces.popleft()
             if isinstance(piece, bytes):
@@ -151,10 +161,19 @@ class Source:
         return count
 
     def close(self) -> None:
-        """Close the file."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        """Close the file; where a thread reads, after it: its number may be another's then."""
+        self._is_closed = True
+        self._close_unless_read()
+
+    def _close_unless_read(self) -> None:
+        if not self._reading.acquire(blocking=False):
+            return  # who has it closes the file
+        try:
+            descriptor, self._descriptor = self._descriptor, -1
+            if descriptor >= 0:
+                os.close(descriptor)
+        finally:
+            self._reading.release()
 
 
 def _copy(data: bytes, slots: Sequence[memoryview]) -> int:

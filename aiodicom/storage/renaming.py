@@ -48,9 +48,16 @@ def _rename(folder: str, name: str, number: int) -> int:
     """Rename one file to the first free number above `number`; return that."""
     while True:
         number += 1
+        free = f"{folder}/{name[:2]}{number:06}"
         try:
-            os.link(f"{folder}/{name}", f"{folder}/{name[:2]}{number:06}", follow_symlinks=False)
+            os.close(os.open(free, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
         except FileExistsError:
             continue
-        os.unlink(f"{folder}/{name}")
+        try:
+            # In one step: the object may just now be replaced by a newer one of its name, and
+            # whichever it is moves whole.
+            os.rename(f"{folder}/{name}", free)
+        except BaseException:
+            os.unlink(free)
+            raise
         return number

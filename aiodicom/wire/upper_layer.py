@@ -44,6 +44,13 @@ MAXIMUM_PIPELINED = 1024
 MAXIMUM_READ = 1 << 18
 """Bytes that one read may bring, so that the smallest fragments are taken apart in turns."""
 
+MANY_FRAGMENTS = 64
+FEW_BYTES = 256
+"""A peer that sends that many fragments in one read, smaller ones on average, is read in steps."""
+
+SMALL_READ = 1 << 12
+"""Bytes of such a step: thousands of fragments must not keep the others waiting."""
+
 EXCESS = 128
 """Bytes by which a P-DATA-TF may exceed what we announced: senders differ in what they count."""
 
@@ -140,6 +147,8 @@ class UpperLayer:
         self._account = account
         self._scratch = account.pool.scratch
         self._longest = maximum_length + EXCESS if maximum_length else 1 << 32
+        self._fragments = 0  # of this read
+        self._most = MAXIMUM_READ
         self._outgoing: list[bytes] = []
         self._events: list[Incoming] = []
         self._deaf = False  # the framing is lost: nothing more is understood
@@ -168,11 +177,11 @@ class UpperLayer:
         """Return where the next bytes go; never empty. It may be called without consequence."""
         slab = self._slab
         if slab is not None:
-            return slab.view[self._filled : self._filled + MAXIMUM_READ]
+            return slab.view[self._filled : self._filled + self._most]
         head = self._head
-        if head:
+        if head or self._most == SMALL_READ:
             self._scratch[: len(head)] = head
-            return self._scratch[len(head) :]
+            return self._scratch[len(head) : len(head) + self._most]
         return self._scratch
 
     def received(self, count: int) -> list[Incoming]:
@@ -200,6 +209,9 @@ class UpperLayer:
         except ProtocolError as error:
             self._give_up(error)
             raise
+        is_flood = self._fragments > MANY_FRAGMENTS and self._fragments * FEW_BYTES > count
+        self._most = SMALL_READ if is_flood else MAXIMUM_READ
+        self._fragments = 0
         self._settle(view, position, end)
         events, self._events = self._events, []
         return events
@@ -304,6 +316,7 @@ class UpperLayer:
 
     def _begin_fragment(self, control: int) -> None:
         """Check that a fragment may come now (PS3.8 annex E: messages do not interleave)."""
+        self._fragments += 1
         context = self._context_id
         if control & 1:
             if self._dataset_context is not None:

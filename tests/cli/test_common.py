@@ -258,3 +258,11 @@ def test_profile_does_not_go_with_what_it_replaces(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "-x=", "+x="])
 def test_profile_goes_with_what_is_the_default(name: str) -> None:
     assert setting(WITH_PROFILE, f"{name} -xf a.cfg Default", "profile") == ("a.cfg", "Default")
+
+
+def test_ctrl_c_at_any_time_is_130(capfd: Capture) -> None:
+    def act(settings: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    assert run("-v", act=act) == 130
+    assert capfd.readouterr() == ("", "E: Interrupted\n")

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import select
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -140,6 +141,19 @@ def terminal() -> Iterator[tuple[int, TextIO]]:
         os.close(reading)
 
 
+CURSOR_SHOWN = "\x1b[?25h"
+"""The last that a bar writes."""
+
+
+def written(reading: int, text: str = CURSOR_SHOWN) -> str:
+    """Return what is written on a terminal until there is `text`: it need not come at once."""
+    data = b""
+    while text.encode() not in data:
+        assert select.select((reading,), (), (), PATIENCE)[0], data
+        data += os.read(reading, 1 << 16)
+    return data.decode()
+
+
 @pytest.fixture
 def every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call is time for a line."""
@@ -166,7 +180,7 @@ def test_lines_come_where_there_is_no_terminal_and_for_one_file(opened: Opened, 
         with make_progress(files, 4000, stream) as progress:
             assert isinstance(progress, Lines)
             progress.sent(1000)
-        line = os.read(reading, 1000).decode()
+        line = written(reading, "\n")
         all_written()
     assert re.fullmatch(rf"0 of {files} files, 1\.0 kB of 4\.0 kB, .*/s, \d s left\r?\n", line)
 
@@ -243,7 +257,7 @@ def usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def shown(reading: int) -> str:
     """Return the last that a terminal shows, as it is after what was overwritten."""
-    text = os.read(reading, 1 << 16).decode()
+    text = written(reading)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).rstrip().split("\r")[-1]
 
 
@@ -252,7 +266,7 @@ def test_several_files_on_a_terminal_make_a_bar() -> None:
     with terminal() as (reading, stream):
         with make_progress(3, 12_900_000, stream) as progress:
             assert isinstance(progress, Bar)
-            begun = os.read(reading, 1 << 16).decode()
+            begun = written(reading, " files ")
             progress.sent(4_000_000)
             progress.sent(2_000_000)
             progress.done()
@@ -280,14 +294,16 @@ async def test_the_bar_shows_the_rate_and_the_time_left_and_blocks_nothing() -> 
 
 @pytest.mark.usefixtures("usual_terminal")
 def test_the_terminal_is_left_as_it_was_also_by_a_failure() -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     with terminal() as (reading, stream):
         with pytest.raises(LookupError), Bar(2, 100, stream):
             raise LookupError
-        text = os.read(reading, 1 << 16).decode()
+        text = written(reading)
     assert text.count("\x1b[?25l") == 1
-    assert text.endswith("\r\n\x1b[?25h")  # the cursor is there again, on a line of its own
-    assert threading.active_count() == before
+    assert text.endswith("\r\n" + CURSOR_SHOWN)  # the cursor is there again, on a line of its own
+    for thread in set(threading.enumerate()) - before:  # it has been told to end
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
 
 
 @pytest.mark.usefixtures("usual_terminal")

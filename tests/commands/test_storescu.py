@@ -20,7 +20,7 @@ from aiodicom.wire.items import (
 )
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from aiodicom.wire.pdu import AssociateReject
-from tests.acceptor import MR, Caller, dataset, dataset_in, write_object
+from tests.acceptor import MR, Acceptor, Caller, dataset, dataset_in, write_object
 from tests.commands.sending import Recorder, answered, recorded, refused, run
 from tests.peer import CT
 from tests.processes import free_port
@@ -450,3 +450,41 @@ async def test_quiet(ct: Path, capfd: Capture) -> None:
 async def test_wrong_command_lines(ct: Path, capfd: Capture, line: str, complaint: str) -> None:
     assert await run(1, ct, *line.split()) == 1
     assert lines(capfd) == [f"error: {complaint}; see python -m aiodicom.storescu --help"]
+
+
+async def test_names_of_files_stay_on_their_line(tmp_path: Path, capfd: Capture) -> None:
+    path = write_object(tmp_path, "1.2.3").rename(tmp_path / "a\nE: forged\x1b[31m")
+    recorder = Recorder(0xA700)
+    assert await answered(recorder, "-v", path) == 167
+    assert not any(line.startswith("E: forged") for line in lines(capfd))
+
+
+async def test_rename_replaces_nothing(tmp_path: Path, ct: Path, capfd: Capture) -> None:
+    (tmp_path / "1.2.3.dcm.done").write_text("somebody's")
+    await recorded("+rn", ct)
+    assert lines(capfd) == [f"W: cannot rename {ct}: there is a {ct}.done"]
+    assert set(os.listdir(tmp_path)) == {"1.2.3.dcm", "1.2.3.dcm.done"}
+
+
+async def test_jobs_for_a_peer_that_serves_one_at_a_time(tmp_path: Path, capfd: Capture) -> None:
+    """Nobody waits for an association that there is nothing left to do for."""
+    for number in range(3):
+        write_object(tmp_path, f"1.2.{number}")
+    recorder, serving_one = Recorder(), asyncio.Lock()
+
+    async def one_at_a_time(caller: Caller) -> None:
+        if serving_one.locked():
+            await caller.ended()  # it is not even listened to
+            return
+        async with serving_one:
+            await recorder(caller)
+
+    async with asyncio.timeout(10):
+        acceptor = Acceptor(one_at_a_time, one_at_a_time)
+        server = await asyncio.start_server(acceptor.connected, "127.0.0.1", 0)
+        async with server:
+            port = server.sockets[0].getsockname()[1]
+            assert await run(port, tmp_path, "--jobs", "2", "-nh", "-ta", "30") == 0
+            await acceptor.ended()
+    assert sorted(recorder.uids) == ["1.2.0", "1.2.1", "1.2.2"]
+    assert lines(capfd) == []

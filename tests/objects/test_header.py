@@ -45,6 +45,7 @@ def test_pydicom_says_the_same(one: Sample) -> None:
         one.transfer_syntax_uid,
         one.path.stat().st_size - len(one.data),
         len(one.data),
+        one.path.stat().st_mtime_ns,
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -216,6 +218,34 @@ def test_closing_twice_closes_once(tmp_path: Path) -> None:
     source.close()
     os.fstat(again)  # it is another's now
     os.close(again)
+
+
+def test_closing_while_a_thread_reads_closes_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the thread would read whatever file has the number by then."""
+    descriptor = open_file(tmp_path, bytes(100))
+    source = Source([(0, 100)], descriptor)
+    entered, let_go = threading.Event(), threading.Event()
+    preadv = os.preadv
+
+    def slow(*arguments: Any) -> int:
+        entered.set()
+        assert let_go.wait(10)
+        return preadv(*arguments)
+
+    monkeypatch.setattr(os, "preadv", slow)
+    data = bytearray(b"\1" * 100)
+    reader = threading.Thread(target=source.read_into, args=([memoryview(data)],))
+    reader.start()
+    assert entered.wait(10)
+    source.close()
+    os.fstat(descriptor)
+    let_go.set()
+    reader.join()
+    assert data == bytes(100)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_a_source_without_a_file_closes_nothing() -> None:

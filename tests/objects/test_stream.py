@@ -127,7 +127,7 @@ async def test_a_short_dataset_comes_byte_for_byte(room: int, size: int) -> None
 
 
 @pytest.mark.parametrize("room", [4090, 131066])
-@pytest.mark.parametrize("size", [CHUNK - 2, CHUNK, CHUNK + 2, 3 * CHUNK])
+@pytest.mark.parametrize("size", [CHUNK - 2, CHUNK, CHUNK + 2, 3 * CHUNK, 8 * 131066, 128 * 4090])
 @pytest.mark.parametrize("chunk", [1000, CHUNK, 1 << 30])
 async def test_a_long_dataset_comes_byte_for_byte(room: int, size: int, chunk: int) -> None:
     data = dataset(UID, size)
@@ -135,6 +135,7 @@ async def test_a_long_dataset_comes_byte_for_byte(room: int, size: int, chunk: i
     pdvs = [pdv for part in parts for pdv in pdvs_of(part)]
     assert b"".join(pdv.data for pdv in pdvs) == data
     assert [pdv.is_last for pdv in pdvs] == [False] * (len(pdvs) - 1) + [True]
+    assert pdvs[-1].data  # the end is no fragment of its own
     assert all(len(pdv.data) <= room and len(pdv.data) % 2 == 0 for pdv in pdvs)
     assert all(len(part) <= CHUNK + (CHUNK // room + 1) * 12 for part in parts)
 
@@ -146,6 +147,11 @@ async def test_an_odd_dataset_is_not_ended(size: int) -> None:
     with pytest.raises(NotSent, match="odd length"):
         await anext(parts)
     assert not any(pdv.is_last for part in sent for pdv in pdvs_of(part))
+
+
+async def test_an_even_deflated_dataset_is_not_padded() -> None:
+    parts = frame_stream(aiter(chunks((b"\1" * 100,))), 1, 4090, is_padded=True)
+    assert [pdv.data async for part in parts for pdv in pdvs_of(part)] == [b"\1" * 100]
 
 
 @pytest.mark.parametrize("size", [1, 101, CHUNK + 1])

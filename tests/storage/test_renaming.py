@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_failure_costs_one_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     files = make(tmp_path, "CT.1", "CT.2", "CT.3")
-    fail(monkeypatch, "link", errno.EPERM, "CT.2")
+    fail(monkeypatch, "rename", errno.EPERM, "CT.2")
     assert rename_files(str(tmp_path), files) == 2
     assert names(tmp_path) == ["CT.2", "CT000001", "CT000002"]
     assert [r.levelno for r in caplog.records] == [logging.WARNING]
@@ -60,3 +61,21 @@ def test_failure_costs_one_name(
 
 def test_folder_that_is_gone(tmp_path: Path) -> None:
     assert rename_files(str(tmp_path / "gone"), ["CT.1"]) == 0
+
+
+def test_an_object_that_is_replaced_meanwhile_moves_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever one it is: the newer one was acknowledged as well."""
+    files = make(tmp_path, "CT.1")
+    newer = tmp_path / "newer"
+    newer.write_text("newer")
+    rename = os.rename
+
+    def late(source: str, target: str) -> None:
+        rename(newer, tmp_path / "CT.1")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", late)
+    assert rename_files(str(tmp_path), files) == 1
+    assert contents(tmp_path) == {"CT000001": b"newer"}

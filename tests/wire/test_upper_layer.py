@@ -31,6 +31,7 @@ from aiodicom.wire.upper_layer import (
     EXCESS,
     MAXIMUM_ASSOCIATE_LENGTH,
     MAXIMUM_COMMAND_LENGTH,
+    SMALL_READ,
     Fragment,
     Message,
     Role,
@@ -1108,3 +1109,23 @@ def test_a_dataset_that_comes_while_memory_is_short_is_whole() -> None:
     assert transcript(events)[1] == (data, True)
     assert line.holder.paused
     assert not pool.filling
+
+
+def test_a_flood_of_small_fragments_is_read_in_small_steps() -> None:
+    """Whoever sends it may not keep the others waiting for what a large read would take."""
+    line = Line()
+    release(line.feed(STORE))
+    whole = len(line.upper.get_buffer())
+    flood = dataset_pdus(pattern(1000), size=2)
+    release(line.feed(flood[: len(flood) // 2]))
+    assert len(line.upper.get_buffer()) == SMALL_READ < whole
+    release(line.feed(flood[len(flood) // 2 :] + STORE + dataset_pdus(pattern(20_000))))
+    assert len(line.upper.get_buffer()) > SMALL_READ
+
+
+def test_commands_are_no_flood() -> None:
+    line = Line()
+    whole = len(line.upper.get_buffer())
+    for _ in range(3):
+        release(line.feed(STORE + dataset_pdus(pattern(100))))
+    assert len(line.upper.get_buffer()) == whole
