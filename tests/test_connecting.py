@@ -15,12 +15,7 @@ from typing import Any
 import pytest
 
 import aiodicom
-from aiodicom import (
-    AssociationAborted,
-    AssociationClosed,
-    AssociationLost,
-    AssociationRejected,
-)
+from aiodicom import AssociationAborted, AssociationLost, AssociationRejected
 from aiodicom.client.opening import Address
 from aiodicom.wire.items import UserIdentity, UserIdentityResponse
 from aiodicom.wire.pdu import Abort, AssociateReject, ReleaseRequest, ReleaseResponse, encode_pdu
@@ -369,18 +364,6 @@ async def test_a_user_identity_arrives(
 
     async with accepting(script) as acceptor, connected(acceptor, user_identity=make()):
         pass
-
-
-async def test_a_user_identity_that_is_to_be_confirmed_and_is_not() -> None:
-    """An acceptor that knows nothing of user identities lets anybody in (PS3.7 D.3.3.7.2)."""
-
-    async def script(caller: Caller) -> None:
-        await caller.accept()
-        await caller.aborted()
-
-    error = await failure_with(script, user_identity=UserIdentity.user("jo", response=True))
-    assert isinstance(error, AssociationClosed)
-    assert str(error) == "the peer has not confirmed the user identity"
 
 
 @pytest.mark.parametrize(

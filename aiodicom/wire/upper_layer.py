@@ -48,7 +48,7 @@ MANY_FRAGMENTS = 64
 FEW_BYTES = 256
 """A peer that sends that many fragments in one read, smaller ones on average, is read in steps."""
 
-SMALL_READ = 1 << 12
+SMALL_READ = 1 << 10
 """Bytes of such a step: thousands of fragments must not keep the others waiting."""
 
 EXCESS = 128
