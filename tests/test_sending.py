@@ -1028,7 +1028,7 @@ async def test_leaving_in_a_hurry_while_a_thread_reads_closes_its_files(
             assert (await anext(results)).stored
             await until(entered.is_set)
             closing = asyncio.create_task(results.aclose())
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.02)  # the first cancellation may take effect
         let_go.set()
         await closing
         await until(lambda: not any(name.endswith(".dcm") for name in open_descriptors()))
