@@ -16,7 +16,7 @@ from aiodicom.cli.common import DEFAULTS, GENERAL_OF_STORESCU, Failed, main
 from aiodicom.cli.inputs import find_files
 from aiodicom.cli.network import PROFILE, REQUESTOR_DEFAULTS, not_with_profile, requestor_options
 from aiodicom.cli.options import Command, Group, Option, count, needs, port
-from aiodicom.cli.outcome import FAILED, Outcome
+from aiodicom.cli.outcome import ASSOCIATION_FAILED, FAILED, Outcome
 from aiodicom.cli.profiles import Profile
 from aiodicom.cli.progress import Nothing, Progress, make_progress
 from aiodicom.cli.proposals import propose
@@ -24,7 +24,7 @@ from aiodicom.cli.syntaxes import proposal_options
 from aiodicom.cli.tls import TLS_ANSWERS, TLS_DEFAULTS, tls_options, tls_rules
 from aiodicom.client.results import StoreResult
 from aiodicom.describe import escape_path
-from aiodicom.errors import DicomError, NotSent
+from aiodicom.errors import AssociationClosed, AssociationRejected, DicomError, NotSent
 from aiodicom.objects.invent import Inventor
 from aiodicom.wire.proposal import Context
 
@@ -166,7 +166,8 @@ def _act(settings: dict[str, Any]) -> int:
     profile = requesting.profile_of(settings)
     headers, outcome = _read(settings)
     if outcome.exit_code and settings["halt"]:
-        outcome.conclude()
+        if headers:
+            logger.critical("nothing is sent because of that: --no-halt sends the other files")
         return outcome.exit_code
     if not headers:
         logger.critical("no input files to be sent")
@@ -177,7 +178,8 @@ def _act(settings: dict[str, Any]) -> int:
     says_little = logging.INFO < settings["level"] <= logging.CRITICAL
     shown = make_progress(len(headers), total) if says_little else Nothing()
     try:
-        return requesting.run(_send(settings, requestor, headers, outcome, shown))
+        sending = _send(settings, requestor, headers, outcome, shown)
+        return requesting.run(sending, shows_names=bool(settings["verbose_pc"]))
     finally:
         if settings["rename"]:
             _rename(outcome.renames)
@@ -240,8 +242,10 @@ async def _send(
     outcome: Outcome,
     shown: Progress,
 ) -> int:
+    what, code = "Association Request Failed", FAILED
     try:
         async with requestor:
+            what, code = "Association Failed", ASSOCIATION_FAILED
             requesting.show_contexts(settings, requestor)
             with shown:
                 results = requestor.send(
@@ -257,6 +261,10 @@ async def _send(
                         shown.done()
             if settings["aborts"]:
                 await requestor.abort()
+    except AssociationRejected as error:
+        outcome.failed(f"Association Rejected: {error}", FAILED)
+    except AssociationClosed as error:
+        outcome.failed(f"{what}: {error}", code)
     except DicomError as error:
         outcome.failed(str(error), FAILED)
     outcome.conclude()

@@ -186,8 +186,18 @@ def show_contexts(settings: Mapping[str, Any], requestor: Requestor) -> None:
             logger.info("%s", line)
 
 
-def run(action: Coroutine[Any, Any, int]) -> int:
-    """Run a command's coroutine, on uvloop where that is installed; return its exit code."""
+def run(action: Coroutine[Any, Any, int], *, shows_names: bool = False) -> int:
+    """Run a command's coroutine, on uvloop where that is installed; return its exit code.
+
+    Parameters
+    ----------
+    action : coroutine
+        What the command does.
+    shows_names : bool
+        Whether it shows the names of UIDs also where it does not debug.
+    """
+    if shows_names or logger.isEnabledFor(logging.DEBUG):
+        import pydicom.uid  # noqa: F401 - a tenth of a second that the loop must not wait for
     factory = None
     if importlib.util.find_spec("uvloop") is not None:
         import uvloop

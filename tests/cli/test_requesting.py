@@ -8,6 +8,8 @@ import logging
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -439,6 +441,29 @@ def test_an_interrupt_ends_it_in_order(monkeypatch: pytest.MonkeyPatch, is_insta
         run(act())
     assert ended == ["ended"]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+NAMES = """
+import asyncio, logging, sys
+from aiodicom.cli.requesting import run
+
+async def act():
+    return int("pydicom.uid" in sys.modules)
+
+logging.getLogger("aiodicom").setLevel({level})
+sys.exit(run(act(), shows_names={shows_names}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "shows_names", "are_there"),
+    [(logging.INFO, False, 0), (logging.INFO, True, 1), (logging.DEBUG, False, 1)],
+)
+def test_names_of_uids_that_will_be_shown_are_there_before_it_runs(
+    level: int, shows_names: bool, are_there: int
+) -> None:
+    code = NAMES.format(level=level, shows_names=shows_names)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == are_there
 
 
 def test_what_goes_wrong_is_not_hidden() -> None:

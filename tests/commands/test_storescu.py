@@ -176,7 +176,10 @@ async def test_positive_response_is_waited_for(ct: Path, capfd: Capture) -> None
     assert await answered(confirming, ct, "-usr", "jo", "-rsp") == 0
     assert confirmed.uids == ["1.2.3"]
     assert await answered(silent, ct, "-usr", "jo", "-rsp") == 1
-    assert lines(capfd)[0] == "F: the peer has not confirmed the user identity"
+    assert (
+        lines(capfd)[0]
+        == "F: Association Request Failed: the peer has not confirmed the user identity"
+    )
 
 
 # What is proposed ---------------------------------------------------------------------------------
@@ -333,7 +336,9 @@ async def test_an_association_that_ends_in_the_middle(ct: Path, capfd: Capture) 
 async def test_nobody_there(ct: Path, capfd: Capture) -> None:
     port = free_port()
     assert await run(port, ct) == 1
-    expected = f"F: cannot connect to 127.0.0.1:{port}: Connection refused"
+    expected = (
+        f"F: Association Request Failed: cannot connect to 127.0.0.1:{port}: Connection refused"
+    )
     assert lines(capfd) == [expected]
 
 
@@ -345,7 +350,7 @@ async def test_rejected(ct: Path, capfd: Capture) -> None:
 
     assert await answered(script, ct) == 1
     (line,) = lines(capfd)
-    assert line == "F: rejected-permanent: called AE title not recognized"
+    assert line == "F: Association Rejected: rejected-permanent: called AE title not recognized"
 
 
 async def test_unusable_files_before_anybody_is_asked(
@@ -384,7 +389,7 @@ async def test_deadline_of_the_association(ct: Path, capfd: Capture) -> None:
         await caller.ended()
 
     assert await answered(script, ct, "-ta", "0.1") == 1
-    assert lines(capfd) == ["F: no answer to our request within 0.1 s"]
+    assert lines(capfd) == ["F: Association Request Failed: no answer to our request within 0.1 s"]
 
 
 async def test_deadline_of_the_connection(ct: Path, capfd: Capture) -> None:
@@ -400,7 +405,9 @@ async def test_deadline_of_the_connection(ct: Path, capfd: Capture) -> None:
             waiting.setblocking(False)
             waiting.connect_ex(("127.0.0.1", port))
         assert await run(port, ct, "-to", "0.2") == 1
-    assert lines(capfd) == [f"F: no connection to 127.0.0.1:{port} within 0.2 s"]
+    assert lines(capfd) == [
+        f"F: Association Request Failed: no connection to 127.0.0.1:{port} within 0.2 s"
+    ]
 
 
 # What it says -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""storescu: how its options are written, what it says when, and how it waits."""
+"""storescu: how its options are written, and what it says when."""
 
 from __future__ import annotations
 
@@ -9,20 +9,24 @@ from pathlib import Path
 import pytest
 
 from aiodicom import storescu
-from aiodicom.wire.dimse import Status
 from aiodicom.wire.identity import __version__
 from aiodicom.wire.items import UserIdentity
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from aiodicom.wire.pdu import ReleaseRequest
-from tests.acceptor import Caller, Received, accepting, granting, sparse_object, write_object
+from tests.acceptor import accepting, write_object
 from tests.commands.sending import Recorder, answered, recorded, run
-from tests.peer import CT, PATIENCE, element, uid_value
-from tests.processes import free_port, run_command, visible
+from tests.peer import CT, PATIENCE
+from tests.processes import free_port, run_command
 
 Capture = pytest.CaptureFixture[str]
 
 JPEG_LOSSLESS = "1.2.840.10008.1.2.4.70"
 ELE, EBE, ILE = EXPLICIT_LITTLE, EXPLICIT_BIG, IMPLICIT_LITTLE
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """One event loop is enough: the command has its own."""
+    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture
@@ -198,106 +202,3 @@ async def test_progress_in_lines_where_there_is_no_terminal(
     said = [line for line in lines(capfd) if " of 3 files, " in line]
     assert bool(said) is is_said
     assert all("kB of 3.0 kB, " in line and line.endswith(" s left") for line in said)
-
-
-# Names of files -----------------------------------------------------------------------------------
-
-
-async def test_rename_leaves_what_was_not_sent(three: Path) -> None:
-    recorder = Recorder(Status.SUCCESS, 0xA700)
-    assert await answered(recorder, "+rn", three) == 167
-    assert visible(three) == ["1.2.0.dcm.done", "1.2.1.dcm.bad", "1.2.2.dcm"]
-
-
-async def test_rename_where_nobody_is_there(three: Path) -> None:
-    assert await run(free_port(), "+rn", three) == 1
-    assert visible(three) == ["1.2.0.dcm", "1.2.1.dcm", "1.2.2.dcm"]
-
-
-async def test_rename_of_what_was_sent_several_times(three: Path) -> None:
-    recorder = Recorder(Status.SUCCESS, 0xA700)  # both to the first file
-    assert await answered(recorder, "--rename", "-nh", "--repeat", "2", three) == 167
-    assert visible(three) == ["1.2.0.dcm.bad", "1.2.1.dcm.done", "1.2.2.dcm.done"]
-
-
-async def test_an_unusable_file_stops_everything_before_it_begins(
-    three: Path, capfd: Capture
-) -> None:
-    (three / "text").write_text("This is no object, and long enough to be seen as none.")
-    assert await run(1, three) == 1  # port 1: nobody is asked
-    said = lines(capfd)
-    assert said[0].startswith(f"E: Store Failed, file: {three}/text: not a DICOM file")
-    assert not any("connect" in line for line in said)
-
-
-async def test_uids_padded_with_spaces(tmp_path: Path) -> None:
-    data = element(0x00080016, b"UI", uid_value(CT)) + element(0x00080018, b"UI", b"1.2.33  ")
-    path = write_object(tmp_path, "1.2.33", data=data)
-    for options in ((), ("-up",), ("--uid-padding",)):
-        recorder = await recorded(path, *options)
-        assert recorder.uids == ["1.2.33"]
-        assert recorder.objects[0].data == data
-
-
-# Waiting ------------------------------------------------------------------------------------------
-
-
-async def test_several_requests_are_unanswered_where_that_is_agreed_on(three: Path) -> None:
-    outstanding: list[Received] = []
-
-    async def script(caller: Caller) -> None:
-        await caller.accept(16384, granting(3))
-        for _ in range(3):
-            outstanding.append(await caller.store())
-        for received in reversed(outstanding):
-            await caller.respond(received)
-        await caller.released()
-
-    assert await answered(script, three, "--window", "3") == 0
-    assert len({received.message_id for received in outstanding}) == 3
-
-
-@pytest.mark.parametrize("option", ["-tn", "--network-timeout", "--socket-timeout"])
-async def test_deadline_of_what_nobody_takes(tmp_path: Path, capfd: Capture, option: str) -> None:
-    path = sparse_object(tmp_path, "1.2.3", 32 << 20)
-
-    async def script(caller: Caller) -> None:
-        await caller.accept()
-        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        try:
-            async with asyncio.timeout(PATIENCE):
-                await finished.wait()
-        finally:
-            caller.cut()
-
-    finished = asyncio.Event()
-    async with accepting(script, receive_buffer=1 << 16) as acceptor:
-        assert await run(acceptor.port, path, option, "0.2") == 10
-        finished.set()
-    assert any("the peer does not take what is sent to it" in line for line in lines(capfd))
-
-
-async def test_deadline_of_the_release(ct: Path) -> None:
-    async def script(caller: Caller) -> None:
-        await caller.accept()
-        await caller.respond(await caller.store())
-        await caller.expect(ReleaseRequest())
-        await caller.aborted()
-
-    assert await answered(script, ct, "-ta", "0.1") == 0  # which has all been stored
-
-
-async def test_versions_of_ip(ct: Path, capfd: Capture) -> None:
-    for options in (("-i4",), ("--ipv4",), ("-i6", "-i4"), ("-i6", "-i0"), ("--ip-auto",)):
-        await recorded(ct, *options)
-    assert lines(capfd) == []
-    for option in ("-i6", "--ipv6"):
-        recorder = Recorder()
-        async with accepting(recorder) as acceptor:
-            assert await run(acceptor.port, ct, option) == 1
-        assert recorder.requests == []
-        (line,) = lines(capfd)
-        assert line.startswith("F: ")
-        assert f"cannot connect to 127.0.0.1:{acceptor.port}: " in line
-    assert await run(free_port(), ct, "-i4", host="::1") == 1
-    assert "Connection refused" not in lines(capfd)[0]
