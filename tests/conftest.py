@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ DCMTK = ("storescu", "dcmsend", "echoscu", "storescp", "dcmrecv", "dcmconv", "dc
 BLOCKING = ("open", "writev", "pwritev", "rename", "replace", "link", "unlink", "fsync",
             "fdatasync", "ftruncate", "mkdir", "rmdir", "statvfs", "stat", "lstat")  # fmt: skip
 """Calls that blockbuster may not know; those that it does it guards itself."""
+
+
+# Its debug mode warns of whatever takes a tenth of a second, on a busy machine anything.
+logging.getLogger("asyncio").setLevel(logging.ERROR)
 
 
 @pytest.fixture(

@@ -68,7 +68,7 @@ async def test_rename_where_nobody_is_there(three: Path) -> None:
 
 
 async def test_rename_of_what_was_sent_several_times(three: Path) -> None:
-    recorder = Recorder(Status.SUCCESS, 0xA700)  # both to the first file
+    recorder = Recorder(0xA700, Status.SUCCESS)  # both to the first file
     assert await answered(recorder, "--rename", "-nh", "--repeat", "2", three) == 167
     assert visible(three) == ["1.2.0.dcm.bad", "1.2.1.dcm.done", "1.2.2.dcm.done"]
 
