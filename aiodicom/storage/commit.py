@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiodicom.storage.object_file import ObjectFile
 from aiodicom.wire.buffers import Block
@@ -61,36 +61,51 @@ class Job:
 def perform(jobs: Sequence[Job], durability: Durability) -> None:
     """Do the work of a batch: data, then names, then folders; each job fails for itself."""
     is_durable = durability is Durability.DURABLE
+    written = _each(jobs, _write)
+    finished = [job for job in written if job.is_last]
+    if is_durable:
+        if len(written) > 1 or not finished:
+            # The disk works on all of them while the first one is waited for, and on a large
+            # object while the rest of it comes.
+            _each(written, _start_sync)
+        finished = _each(finished, _sync)
+    finished = _each(finished, _publish)
+    if is_durable and finished:
+        _sync_folders(finished)
+
+
+def _each(jobs: Sequence[Job], step: Callable[[Job], None]) -> list[Job]:
+    """Do one step for each job; return those for which it has not failed."""
+    done = []
     for job in jobs:
         try:
-            _write(job, is_durable)
+            step(job)
         except Exception as error:
-            _fail(job, error)
-    finished = [job for job in jobs if job.is_last and job.error is None]
-    for job in finished:
-        try:
-            job.file.publish()
-        except Exception as error:
-            _fail(job, error)
-    if is_durable and finished:
-        _sync_folders([job for job in finished if job.error is None])
+            job.error = error
+            job.file.remove()
+        else:
+            done.append(job)
+    return done
 
 
-def _write(job: Job, is_durable: bool) -> None:
-    file = job.file
+def _write(job: Job) -> None:
     if job.is_removal:
-        file.remove()
-        return
-    file.write(job.buffers)
-    if job.is_last:
-        if is_durable:
-            file.sync()
-        file.close()
+        job.file.remove()
+    else:
+        job.file.write(job.buffers)
 
 
-def _fail(job: Job, error: Exception) -> None:
-    job.error = error
-    job.file.remove()
+def _start_sync(job: Job) -> None:
+    if not job.is_removal:
+        job.file.start_sync()
+
+
+def _sync(job: Job) -> None:
+    job.file.sync()
+
+
+def _publish(job: Job) -> None:
+    job.file.publish()
 
 
 def _sync_folders(jobs: Sequence[Job]) -> None:

@@ -57,7 +57,9 @@ class ObjectFile:
     __slots__ = (
         "_descriptor",
         "_duplicates",
+        "_size",
         "_spare",
+        "_started",
         "_temporary",
         "abandoned",
         "busy",
@@ -85,16 +87,17 @@ class ObjectFile:
         self._duplicates = duplicates
         self._spare = spare
         self._descriptor = -1
+        self._size = self._started = 0
 
     def write(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
         """Append `buffers`; the first call makes the file."""
         if self._descriptor < 0:
             self._descriptor = self._open()
         if len(buffers) <= MAXIMUM_SLICES:
-            _write_all(self._descriptor, buffers)
+            self._size += _write_all(self._descriptor, buffers)
             return
         for start in range(0, len(buffers), MAXIMUM_SLICES):
-            _write_all(self._descriptor, buffers[start : start + MAXIMUM_SLICES])
+            self._size += _write_all(self._descriptor, buffers[start : start + MAXIMUM_SLICES])
 
     def _open(self) -> int:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
@@ -103,6 +106,18 @@ class ObjectFile:
         except FileNotFoundError:
             self.tree.make(self.tree.root)
             return os.open(self._temporary, flags, 0o666)
+
+    def start_sync(self) -> None:
+        """Have the kernel begin to write to the disk what is new, without waiting for it.
+
+        A hint and no more: `sync` is what counts. Of what is new only, because the kernel drops
+        pages that are on the disk already, and whoever reads the object next wants them.
+        """
+        start, self._started = self._started, self._size
+        if hasattr(os, "posix_fadvise"):  # not on macOS
+            with contextlib.suppress(OSError):
+                length = self._size - start
+                os.posix_fadvise(self._descriptor, start, length, os.POSIX_FADV_DONTNEED)
 
     def sync(self) -> None:
         """Make the data durable. After a failure it is not tried again: the kernel may have
@@ -132,6 +147,7 @@ class ObjectFile:
             self._publish()
 
     def _publish(self) -> None:
+        self.close()
         target = f"{self.folder}/{self.name}"
         if self._duplicates is Duplicates.REPLACE:
             # Not os.path.lexists: it raises and catches an exception for every new object.
@@ -168,15 +184,16 @@ class ObjectFile:
             os.unlink(self._temporary)
 
 
-def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
+def _write_all(descriptor: int, buffers: Sequence[bytes | bytearray | memoryview]) -> int:
+    """Write all of it; return how many bytes that is."""
     written = os.writev(descriptor, buffers)
-    left = sum(map(len, buffers)) - written
-    if not left:
-        return
-    # A signal or a disk that is nearly full: go on where the kernel stopped.
-    rest = memoryview(b"".join(buffers))[written:]
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    size = sum(map(len, buffers))
+    if written < size:
+        # A signal or a disk that is nearly full: go on where the kernel stopped.
+        rest = memoryview(b"".join(buffers))[written:]
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    return size
 
 
 def make_folders(folder: str) -> list[str]:

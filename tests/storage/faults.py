@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-RECORDED = ("open", "writev", "write", "fdatasync", "fsync", "rename", "link", "unlink")
+RECORDED = (
+    *("open", "writev", "write", "posix_fadvise", "fdatasync", "fsync"),
+    *("rename", "link", "unlink"),
+)
 
 Calls = list[tuple[str, str]]
 

@@ -49,13 +49,43 @@ def test_batch_syncs_all_data_before_the_first_name_and_each_folder_once(
     assert order == ["fdatasync"] * 3 + ["rename"] * 3 + ["fsync"]
 
 
+def test_disk_begins_with_all_of_a_batch_before_the_first_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = record(monkeypatch)
+    perform([job(file_in(tmp_path, f"CT.{n}")) for n in range(3)], Durability.DURABLE)
+    order = [call for call in calls if call[0] in ("posix_fadvise", "fdatasync")]
+    parts = [f".CT.{n}.part" for n in range(3)]
+    begun = [("posix_fadvise", part) for part in parts]
+    assert order == begun + [("fdatasync", part) for part in parts]
+
+
+def test_disk_is_told_only_of_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, start, size, how: told.append((start, size)))
+    file = file_in(tmp_path)
+    perform([job(file, b"some", b"thing", is_last=False)], Durability.DURABLE)
+    perform([job(file, b"more", is_last=False)], Durability.DURABLE)
+    perform([job(file, b"last")], Durability.DURABLE)
+    assert told == [(0, 9), (9, 4)]
+
+
+def test_hint_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job(file_in(tmp_path, f"CT.{n}")) for n in range(3)]
+    asked = fail(monkeypatch, "posix_fadvise", errno.EINVAL, ".CT.1.part")
+    perform(jobs, Durability.DURABLE)
+    assert [j.error for j in jobs] == [None] * 3
+    assert names(tmp_path) == ["CT.0", "CT.1", "CT.2"]
+    assert len(asked) == 3
+
+
 def test_slab_of_a_large_object_is_neither_synced_nor_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = record(monkeypatch)
     file = file_in(tmp_path)
     perform([job(file, b"first", is_last=False)], Durability.DURABLE)
-    assert [call for call, _ in calls] == ["open", "writev"]
+    assert [call for call, _ in calls] == ["open", "writev", "posix_fadvise"]
     assert names(tmp_path) == [".CT.1.part"]
     perform([job(file, b"last")], Durability.DURABLE)
     assert (tmp_path / "CT.1").read_bytes() == b"firstlast"
