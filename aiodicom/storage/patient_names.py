@@ -64,9 +64,7 @@ def safe_patient_name(value: bytes, character_set: bytes) -> str:
     """
     text = _decoded(value, character_set).rstrip(" \0")
     text = text.partition("=")[0].rstrip() or text
-    if not text:
-        return ANONYMOUS
-    return _latin(text[: 4 * MAXIMUM_LENGTH])[:MAXIMUM_LENGTH]
+    return _latin(text[: 4 * MAXIMUM_LENGTH])[:MAXIMUM_LENGTH] or ANONYMOUS
 
 
 def _decoded(value: bytes, character_set: bytes) -> str:

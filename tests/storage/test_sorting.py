@@ -157,6 +157,7 @@ def test_no_name(value: bytes) -> None:
         (b"x/../$(id)\n\0y", b"", "x______id___y"),
         (b"\xff\xfe", b"ISO_IR 192", "__"),
         (b"abc", b"nonsense", "abc"),
+        (b"\xde", b"ISO_IR 13", "ANONYMOUS"),  # a sound mark on its own: nothing but a mark
     ],
 )  # fmt: skip
 def test_name_in_another_character_set(value: bytes, charset: bytes, folder: str) -> None:
