@@ -61,58 +61,56 @@ class Job:
 def perform(jobs: Sequence[Job], durability: Durability) -> None:
     """Do the work of a batch: data, then names, then folders; each job fails for itself."""
     is_durable = durability is Durability.DURABLE
-    written = _each(jobs, _write)
+    written = [job for job in jobs if _write(job)]
     finished = [job for job in written if job.is_last]
     if is_durable:
         if len(written) > 1 or not finished:
             # The disk works on all of them while the first one is waited for, and on a large
             # object while the rest of it comes.
-            _each(written, _start_sync)
-        finished = _each(finished, _sync)
-    finished = _each(finished, _publish)
+            for job in written:
+                job.file.start_sync()
+        finished = _each(finished, ObjectFile.sync)
+    finished = _each(finished, ObjectFile.publish)
     if is_durable and finished:
         _sync_folders(finished)
 
 
-def _each(jobs: Sequence[Job], step: Callable[[Job], None]) -> list[Job]:
+def _write(job: Job) -> bool:
+    """Write what a job brings, if anything; tell whether that was done."""
+    if job.is_removal:
+        job.file.remove()
+        return False
+    try:
+        job.file.write(job.buffers)
+    except Exception as error:
+        _fail(job, error)
+        return False
+    return True
+
+
+def _each(jobs: Sequence[Job], step: Callable[[ObjectFile], None]) -> list[Job]:
     """Do one step for each job; return those for which it has not failed."""
     done = []
     for job in jobs:
         try:
-            step(job)
+            step(job.file)
         except Exception as error:
-            job.error = error
-            job.file.remove()
+            _fail(job, error)
         else:
             done.append(job)
     return done
 
 
-def _write(job: Job) -> None:
-    if job.is_removal:
-        job.file.remove()
-    else:
-        job.file.write(job.buffers)
-
-
-def _start_sync(job: Job) -> None:
-    if not job.is_removal:
-        job.file.start_sync()
-
-
-def _sync(job: Job) -> None:
-    job.file.sync()
-
-
-def _publish(job: Job) -> None:
-    job.file.publish()
+def _fail(job: Job, error: Exception) -> None:
+    job.error = error
+    job.file.remove()
 
 
 def _sync_folders(jobs: Sequence[Job]) -> None:
     """Sync each folder once; where that fails, no object in it counts as stored."""
     errors: dict[str, OSError | None] = {}
-    trees = {job.file.tree: job.file.tree.made for job in jobs}  # before anything is synced
-    for job in jobs:
+    made = [job.file.tree.made for job in jobs]  # before anything is synced
+    for job, made_before in zip(jobs, made, strict=True):
         tree, folder = job.file.tree, job.file.folder
         holders = tree.holders(folder)
         for path in (*holders, folder):
@@ -120,7 +118,7 @@ def _sync_folders(jobs: Sequence[Job]) -> None:
                 errors[path] = _error_of_sync(path)
             job.error = job.error or errors[path]
         if holders and job.error is None:
-            tree.synced(folder, trees[tree])
+            tree.synced(folder, made_before)
 
 
 def _error_of_sync(folder: str) -> OSError | None:

@@ -7,7 +7,6 @@ nothing about that. Completions come back to the loop together.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections import deque
 
@@ -75,23 +74,27 @@ class Writers:
         self._threads.clear()
         self._loop = None
 
-    async def do(self, job: Job) -> None:
+    def do(self, job: Job) -> asyncio.Future[None]:
         """Do one job; one at a time for each file.
+
+        Returns
+        -------
+        asyncio.Future
+            Done when the job has come back. Its exception is an `OSError`, what the operating
+            system said, or what `ObjectFile.publish` raises; the file is removed then.
 
         Raises
         ------
-        OSError
-            What the operating system said; the file is removed then.
-        ObjectExists
-            See `ObjectFile.publish`.
+        RuntimeError
+            Where the writers are not running.
         """
         if self._loop is None or self._stopping:
             if job.block is not None:
                 job.block.release()
             raise RuntimeError("the writers are not running")
-        job.done = self._loop.create_future()
+        job.done = done = self._loop.create_future()
         self._submit(job)
-        await job.done
+        return done
 
     def abandon(self, file: ObjectFile) -> None:
         """Have an object removed that will not be complete, once no job works on it."""
@@ -105,14 +108,19 @@ class Writers:
         job.file.busy = True
         self._outstanding += 1
         self._jobs.append(job)
-        size = 0 if job.block is None else job.block.size
         # For small objects on a fast disk a second thread is in the way: the two take the
         # interpreter from each other, and from the event loop, at every system call.
-        if len(self._parked) == self._count or size >= LARGE or len(self._jobs) > MAXIMUM_BATCH:
+        if len(self._parked) == self._count or self._is_worth_another(job):
             self._wake_one()
         elif not self._is_looking and self._loop is not None:
             self._is_looking = True
             self._loop.call_later(PATIENCE, self._look)
+
+    def _is_worth_another(self, job: Job) -> bool:
+        """Tell whether another thread should be woken while one is awake."""
+        if len(self._jobs) > MAXIMUM_BATCH:
+            return True
+        return job.block is not None and job.block.size >= LARGE
 
     def _look(self) -> None:
         """Wake another thread for what the first one has not come to."""
@@ -122,8 +130,10 @@ class Writers:
 
     def _wake_one(self) -> None:
         """Wake one idle thread, the one that worked last; a queue would wake them all."""
-        with contextlib.suppress(IndexError):  # all are busy, and look for more before they park
+        try:  # noqa: SIM105  # contextlib.suppress costs more than what it is for
             self._parked.pop().release()
+        except IndexError:  # all are busy, and look for more before they park
+            pass
 
     # In the threads ------------------------------------------------------------------------------
 
@@ -145,12 +155,14 @@ class Writers:
     def _take(self) -> list[Job]:
         """Take what is there, and leave a share of it for the others."""
         jobs = self._jobs
-        batch: list[Job] = []
         awake = self._count - len(self._parked)
         share = min(len(jobs) // max(awake, 1) + 1, MAXIMUM_BATCH)
-        with contextlib.suppress(IndexError):
+        batch: list[Job] = []
+        try:
             while len(batch) < share:
                 batch.append(jobs.popleft())
+        except IndexError:  # another thread was faster
+            pass
         return batch
 
     def _report(self, batch: list[Job]) -> None:
@@ -158,8 +170,10 @@ class Writers:
         if not self._woken:
             self._woken = True
             assert self._loop is not None  # it stays until all jobs have come back
-            with contextlib.suppress(RuntimeError):  # the loop was closed before we were stopped
+            try:  # noqa: SIM105  # as above
                 self._loop.call_soon_threadsafe(self._collect)
+            except RuntimeError:  # the loop was closed before we were stopped
+                pass
 
     # Back in the loop ----------------------------------------------------------------------------
 
