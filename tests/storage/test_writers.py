@@ -85,7 +85,7 @@ async def test_cancelled_job_keeps_its_memory_until_it_has_come_back(
     assert slab is not None
     block = Block(account, [slab.view[:4]], 4, slab)
     async with writers() as running:
-        doing = asyncio.create_task(running.do(Job(file_in(tmp_path), block.views, block, True)))
+        doing = running.do(Job(file_in(tmp_path), block.views, block, True))
         await gate.wait_reached()
         doing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -102,7 +102,7 @@ async def test_abandoned_object_is_removed_after_the_job_that_is_running(
     gate = Gate(monkeypatch)
     file = file_in(tmp_path)
     async with writers() as running:
-        doing = asyncio.create_task(running.do(job(file, is_last=False)))
+        doing = running.do(job(file, is_last=False))
         await gate.wait_reached()
         doing.cancel()
         running.abandon(file)
@@ -117,7 +117,7 @@ async def test_abandoned_object_that_has_its_name_stays(
     gate = Gate(monkeypatch)
     file = file_in(tmp_path)
     async with writers() as running:
-        doing = asyncio.create_task(running.do(job(file)))
+        doing = running.do(job(file))
         await gate.wait_reached()
         running.abandon(file)
         gate.opened.set()
@@ -131,7 +131,7 @@ async def test_stop_waits_for_jobs_that_nobody_waits_for(
     gate = Gate(monkeypatch)
     running = Writers(Durability.DURABLE)
     running.start()
-    doing = asyncio.create_task(running.do(job(file_in(tmp_path))))
+    doing = running.do(job(file_in(tmp_path)))
     await gate.wait_reached()
     stopping = asyncio.create_task(running.stop())
     gate.opened.set()
@@ -145,7 +145,7 @@ async def test_object_does_not_wait_for_one_that_a_writer_is_stuck_with(
 ) -> None:
     gate = Gate(monkeypatch, name=".CT.1.part")
     async with writers() as running:
-        stuck = asyncio.create_task(running.do(job(file_in(tmp_path, "CT.1"))))
+        stuck = running.do(job(file_in(tmp_path, "CT.1")))
         await gate.wait_reached()
         try:
             await asyncio.wait_for(running.do(job(file_in(tmp_path, "CT.2"))), 5)
@@ -160,7 +160,7 @@ async def test_loop_is_free_while_the_writers_are_stuck(
 ) -> None:
     gate = Gate(monkeypatch)
     async with writers() as running:
-        doing = asyncio.create_task(running.do(job(file_in(tmp_path))))
+        doing = running.do(job(file_in(tmp_path)))
         await gate.wait_reached()
         assert await asyncio.wait_for(asyncio.sleep(0, "still here"), 5) == "still here"
         assert not doing.done()
@@ -177,7 +177,7 @@ def test_writers_serve_one_event_loop_after_another(
         with monkeypatch.context() as patched:
             gate = Gate(patched)
             running.start()
-            doing = asyncio.create_task(running.do(job(file_in(tmp_path, name))))
+            doing = running.do(job(file_in(tmp_path, name)))
             await gate.wait_reached()
             stopping = asyncio.create_task(running.stop())
             await asyncio.sleep(0)  # now it waits for the job
