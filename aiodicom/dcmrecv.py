@@ -12,6 +12,7 @@ from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
 from aiodicom.cli.receiving import (
+    DURABILITY,
     RECEIVER_DEFAULTS,
     STORAGE_MODE,
     ExitCodes,
@@ -72,6 +73,7 @@ COMMAND = Command(
                        "append e to all generated filenames (default: none)",
                        "[e]xtension", extension),
                 *STORAGE_MODE,
+                DURABILITY,
                 Option(("--ignore",), "mode", "ignore dataset, receive but do not store it",
                        value="ignore"),
             ),
@@ -91,6 +93,7 @@ COMMAND = Command(
         "names": Names.INSTANCE,
         "extension": "",
         "mode": "store",
+        "durability": "durable",
     },
     tls_rules(acceptor=True),
     TLS_ANSWERS,
@@ -112,7 +115,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     store = Trials(ignore)
     if settings["mode"] != "ignore":
         layout = Layout(settings["names"], settings["sorting"], settings["extension"])
-        storage = FileStorage(settings["folder"], layout=layout)
+        storage = FileStorage(settings["folder"], durability=settings["durability"], layout=layout)
         store = Trials(storage, (storage,), folder_code=CODES.folder)
     return server_of(settings, policy, Receiving(store), CODES)
 

@@ -12,6 +12,7 @@ from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
 from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
 from aiodicom.cli.receiving import (
+    DURABILITY,
     RECEIVER_DEFAULTS,
     STORAGE_MODE,
     Receiving,
@@ -85,6 +86,7 @@ _OUTPUT = Group(
         Option(("-od", "--output-directory"), "folder",
                "write received objects to directory d (default: .)", "[d]irectory"),
         *STORAGE_MODE,
+        DURABILITY,
         Option(("+F", "--write-file"), "with_meta", "write file format (default)"),
         Option(("-F", "--write-dataset"), "with_meta",
                "write data set without file meta information", value=False),
@@ -229,6 +231,7 @@ COMMAND = Command(
         "abort_during": False,
         "folder": ".",
         "mode": "store",
+        "durability": "durable",
         "with_meta": True,
         "sorting": None,
         "names": Names.INSTANCE,
@@ -276,6 +279,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
         )
         store = FileStorage(
             settings["folder"],
+            durability=settings["durability"],
             layout=Layout(settings["names"], settings["sorting"], settings["extension"]),
             with_meta=settings["with_meta"],
             on_stored=actions.stored if settings["on_reception"] else None,

@@ -27,6 +27,7 @@ from aiodicom.wire.dimse import Status
 from aiodicom.wire.negotiation import Policy, Role, make_policy
 
 __all__ = [
+    "DURABILITY",
     "RECEIVER_DEFAULTS",
     "STORAGE_MODE",
     "ExitCodes",
@@ -58,6 +59,19 @@ STORAGE_MODE = (
            value="store"),
 )  # fmt: skip
 """Both are one thing here."""
+
+
+def _durability(text: str) -> str:
+    if text not in ("durable", "none"):
+        raise ValueError(f"{text!r} is neither durable nor none")
+    return text
+
+
+DURABILITY = Option(
+    ("--durability",), "durability",
+    "success means on the disk (durable, default) or with the system (none)",
+    "[w]hat", _durability,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

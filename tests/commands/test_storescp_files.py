@@ -7,10 +7,11 @@ import shlex
 import socket
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from aiodicom import storescp
+from aiodicom import dcmrecv, storescp
 from aiodicom.cli.common import Failed
 from aiodicom.cli.options import UsageError
 from aiodicom.wire.dimse import Status
@@ -30,6 +31,7 @@ from tests.peer import (
     store_pdus,
 )
 from tests.processes import dataset_of, visible
+from tests.storage.faults import record
 
 UID, NAME = "1.2.3", "CT.1.2.3"
 
@@ -52,6 +54,23 @@ async def test_a_dataset_without_file_meta_information(tmp_path: Path) -> None:
     async with running(storescp, "-F", "-od", str(tmp_path)) as server:
         await store(server.port, UID)
     assert (tmp_path / NAME).read_bytes() == study_dataset(UID)
+
+
+@pytest.mark.parametrize("command", [storescp, dcmrecv])
+@pytest.mark.parametrize(("options", "syncs"), [("", 1), ("durable", 1), ("none", 0)])
+async def test_what_success_promises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: ModuleType, options: str, syncs: int
+) -> None:
+    given = ("--durability", options) if options else ()
+    async with running(command, *given, "-od", str(tmp_path)) as server:
+        calls = record(monkeypatch)
+        await store(server.port, UID)
+    assert [call for call, _ in calls].count("fdatasync") == syncs
+
+
+def test_a_durability_that_there_is_not() -> None:
+    with pytest.raises(UsageError, match="--durability: 'maybe' is neither durable nor none"):
+        settings_of(storescp, "--durability", "maybe")
 
 
 @pytest.mark.parametrize(
