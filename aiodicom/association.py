@@ -1,44 +1,33 @@
 """The acceptor's conversation: one coroutine per association.
 
 It knows neither sockets nor files. Events of the upper layer are fed to it as they come; its
-program counter is its state: negotiate, then message by message until release or abort.
+program counter is its state: negotiate, then message by message until release or abort. Within
+an asynchronous operations window wider than 1 each request has a task of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
+from aiodicom.answering import FAILED, Answer, Answering, cancels_us, log_lines
 from aiodicom.dataset import DatasetStream
 from aiodicom.describe import accept_lines, escape, message_lines, request_lines
 from aiodicom.errors import (
     AbortAssociation,
     AssociationAborted,
     AssociationClosed,
+    AssociationLost,
     AssociationRejected,
     ProtocolError,
-    Refused,
 )
-from aiodicom.requests import (
-    AssociationInfo,
-    Authorize,
-    EchoHandler,
-    EchoRequest,
-    StoreHandler,
-    StoreRequest,
-)
+from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response
-from aiodicom.wire.negotiation import (
-    VERIFICATION,
-    Policy,
-    PresentationContext,
-    negotiate,
-)
+from aiodicom.wire.negotiation import Policy, PresentationContext, negotiate
 from aiodicom.wire.pdu import Abort, AssociateReject, ReleaseRequest
 from aiodicom.wire.upper_layer import Fragment, Incoming, Message, UpperLayer
 
@@ -46,15 +35,8 @@ __all__ = ["Association", "Link", "Service"]
 
 logger = logging.getLogger("aiodicom.association")
 
-_RequestT = TypeVar("_RequestT")
-
 # As plain numbers: to name an enumeration's member costs as much as a call, for every message.
 _C_STORE = CommandField.C_STORE.value
-_C_ECHO = CommandField.C_ECHO.value
-_C_CANCEL = CommandField.C_CANCEL.value
-_AFFECTED_CLASS = Tag.AFFECTED_SOP_CLASS_UID.value
-_REQUESTED_CLASS = Tag.REQUESTED_SOP_CLASS_UID.value
-_AFFECTED_INSTANCE = Tag.AFFECTED_SOP_INSTANCE_UID.value
 _MESSAGE_ID = Tag.MESSAGE_ID.value
 
 CROWDED = 32
@@ -110,14 +92,7 @@ class Service:
     rest: float = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    status: int
-    comment: str = ""
-    offending: tuple[int, ...] = ()
-
-
-_FAILED = _Answer(Status.UNABLE_TO_PROCESS, "the handler failed")
+_DUPLICATE = Answer(Status.DUPLICATE_INVOCATION, "Message ID is in use")
 
 
 @dataclass(slots=True)
@@ -150,8 +125,10 @@ class Association:
         self._upper = upper
         self._link = link
         self._service = service
-        self._contexts: dict[int, PresentationContext] = {}
-        self._checked: set[tuple[int, int, bytes | None]] = set()
+        self._answering: Answering
+        self._window = 1
+        self._running = 0  # requests that are served side by side
+        self._failure: ProtocolError | AbortAssociation | None = None
         self._inbox: deque[_Arrival | ReleaseRequest] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._end: AssociationClosed | None = None
@@ -245,7 +222,7 @@ class Association:
     async def _negotiated(self) -> bool:
         request = self.info.request
         logger.info("Association Received")
-        _log(self._service.parameters_level, request_lines, request)
+        log_lines(logger, self._service.parameters_level, request_lines, request)
         try:
             self._service.admit()
             agreement = negotiate(request, self._service.policy)
@@ -265,11 +242,13 @@ class Association:
             return False
         if self._end is not None:
             raise self._end
-        self._contexts = agreement.contexts
+        service = self._service
+        self._answering = Answering(self.info, agreement.contexts, service.store, service.echo)
+        self._window = agreement.window or CROWDED
         self._upper.accept(agreement.accept)
         self._link.flush()
         logger.info("Association Accepted")
-        _log(self._service.parameters_level, accept_lines, agreement.accept)
+        log_lines(logger, self._service.parameters_level, accept_lines, agreement.accept)
         return True
 
     async def _authorize(self, authorize: Authorize) -> None:
@@ -278,52 +257,52 @@ class Association:
         except (AbortAssociation, AssociationRejected):
             raise
         except (Exception, asyncio.CancelledError) as error:
-            if _cancels_us(error):
+            if cancels_us(error):
                 raise
             logger.exception("The authorize hook failed")
             raise AssociationRejected("the authorize hook failed", 2, 1, 1) from None
 
     async def _serve_messages(self) -> None:
-        served = 0
-        while (arrival := await self._next()) is not None:
-            if isinstance(arrival, ReleaseRequest):
-                if self._end is not None:  # the peer has not waited for the answer
-                    raise self._end
-                logger.info("Association Released")
-                self._upper.respond_to_release()
-                return
-            try:
-                await self._serve(arrival.message, arrival.dataset)
-            finally:
-                if arrival.dataset is not None and not arrival.dataset.consumed:
-                    arrival.dataset.discard()
-            await self._link.drain()
-            if self._service.rest and arrival.message.command.field == _C_STORE:
-                await asyncio.sleep(self._service.rest)
-            served += 1
-            if not served % CROWDED:  # handlers that never wait must not keep the others waiting
-                await asyncio.sleep(0)
-        logger.info("Association Aborted: the server stops")
-        self._upper.abort()
+        if self._window == 1:
+            await self._serve_in_turn()
+        else:
+            await self._serve_side_by_side()
+        if self._failure is not None:
+            raise self._failure
+        if self._end is not None:  # or the peer has not waited for the answer to its release
+            raise self._end
+        if self._inbox and isinstance(self._inbox[0], ReleaseRequest):
+            logger.info("Association Released")
+            self._upper.respond_to_release()
+        else:
+            logger.info("Association Aborted: the server stops")
+            self._upper.abort()
 
-    async def _next(self) -> _Arrival | ReleaseRequest | None:
-        """Return what comes next; None where we stop and nothing is under way."""
-        while not self._inbox:
-            if self._end is not None:
-                raise self._end
-            if self._stopping and self.receiving is None:
+    async def _next(self) -> _Arrival | None:
+        """Return what is to be served next; None where nothing is any more."""
+        while not self._inbox or self._running == self._window:
+            if self._end is not None and not self._inbox:
                 return None
-            self.is_waiting = True
-            self._link.idle()
+            if self._stopping and (self.receiving is None or self._window > 1):
+                return None
+            if not self._running:
+                self.is_waiting = True
+                self._link.idle()
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter
             finally:
                 self._waiter = None
                 self.is_waiting = False
+        arrival = self._inbox[0]
+        if isinstance(arrival, ReleaseRequest):
+            return None
+        if self._stopping and self._window > 1:  # who sends without a pause has always more
+            return None
         if len(self._inbox) == CROWDED:
             self._link.crowded(False)
-        return self._inbox.popleft()
+        self._inbox.popleft()
+        return arrival
 
     def _drop_the_rest(self) -> None:
         if self.receiving is not None:
@@ -333,138 +312,100 @@ class Association:
                 arrival.dataset.close()
         self._inbox.clear()
 
-    # One message -------------------------------------------------------------------------------
+    # Requests in turn, where the window is 1 ---------------------------------------------------
 
-    async def _serve(self, message: Message, dataset: DatasetStream | None) -> None:
-        command = message.command
-        if logger.isEnabledFor(logging.INFO):
-            _log_arrival(command)
-            _log(logging.DEBUG, message_lines, message.context_id, command, "INCOMING")
-        context = self._contexts.get(message.context_id)
-        if context is None:
-            raise ProtocolError(f"a message in context {message.context_id}, never proposed")
-        if command.is_response or command.field == _C_CANCEL:
-            logger.debug("Nothing to do for a %s", command.name)
-            return
-        if command.number(_MESSAGE_ID) is None:
-            raise ProtocolError("a request without a Message ID")
+    async def _serve_in_turn(self) -> None:
+        served = 0
+        while (arrival := await self._next()) is not None:
+            try:
+                context = self._answering.context_of(arrival.message)
+                if context is not None:
+                    await self._serve(context, arrival)
+            finally:
+                if arrival.dataset is not None and not arrival.dataset.consumed:
+                    arrival.dataset.discard()
+            await self._link.drain()
+            if self._service.rest and arrival.message.command.field == _C_STORE:
+                await asyncio.sleep(self._service.rest)
+            served += 1
+            if not served % CROWDED:  # handlers that never wait must not keep the others waiting
+                await asyncio.sleep(0)
+
+    # Requests side by side, within a wider window (PS3.7 D.3.3.3) ------------------------------
+
+    async def _serve_side_by_side(self) -> None:
+        in_use: set[int | None] = set()
+        begun = 0
+        async with asyncio.TaskGroup() as tasks:  # none outlives it, and it waits for all
+            while (arrival := await self._next()) is not None:
+                self._running += 1
+                tasks.create_task(self._serve_beside_others(arrival, in_use))
+                await self._link.drain()
+                begun += 1
+                if not begun % CROWDED:  # however wide the window is, others have their turn
+                    await asyncio.sleep(0)
+
+    async def _serve_beside_others(self, arrival: _Arrival, in_use: set[int | None]) -> None:
+        """Serve one request; whatever ends the association with it is no error of the task's.
+
+        `in_use` holds the Message IDs of the requests that are not answered yet.
+        """
+        message, rest = arrival.message, self._service.rest
         try:
-            self._check(context, command, dataset)
-            answer = await self._handle(context, command, dataset)
-        except Refused as refusal:
-            answer = _Answer(refusal.status, refusal.comment, refusal.offending)
+            context = self._answering.context_of(message)
+            if context is not None:
+                message_id = message.command.number(_MESSAGE_ID)
+                if message_id in in_use:
+                    self._respond(message, _DUPLICATE)
+                else:
+                    in_use.add(message_id)
+                    try:
+                        await self._serve(context, arrival)
+                    finally:
+                        in_use.discard(message_id)
+            if rest and message.command.field == _C_STORE:  # its place in the window rests
+                await asyncio.sleep(rest)
+        except (ProtocolError, AbortAssociation) as error:
+            self._give_up(error)
+        except AssociationClosed:
+            pass  # whoever serves the messages knows
+        finally:
+            if arrival.dataset is not None and not arrival.dataset.consumed:
+                arrival.dataset.discard()
+            self._running -= 1
+            self._wake()
+
+    def _give_up(self, error: ProtocolError | AbortAssociation) -> None:
+        """Abort at once; requests whose datasets are complete are still served to their ends."""
+        if self._failure is None:
+            self._failure = error
+        if isinstance(error, ProtocolError):
+            self._upper.abort(2, error.reason)
+        else:
+            self._upper.abort()
+        self._link.flush()
+        self.lost(AssociationLost("the association was aborted"))
+        self._drop_the_rest()
+
+    # One request -------------------------------------------------------------------------------
+
+    async def _serve(self, context: PresentationContext, arrival: _Arrival) -> None:
+        message = arrival.message
+        try:
+            answer = await self._answering.answer(context, message.command, arrival.dataset)
         except AssociationClosed as error:
             if self._end is not None:
                 raise
             logger.error("The handler failed: %s", error)  # the peer's release, or the other side
-            answer = _FAILED
+            answer = FAILED
         self._respond(message, answer)
 
-    def _check(
-        self, context: PresentationContext, command: CommandSet, dataset: DatasetStream | None
-    ) -> None:
-        """Check what differs from one request to the next; the rest once for each kind."""
-        kind = context.context_id, command.field, command.elements.get(_AFFECTED_CLASS)
-        if kind not in self._checked:
-            _check_kind(context, command)
-            if len(self._checked) < CROWDED:
-                self._checked.add(kind)
-        if command.field == _C_STORE:
-            if not command.elements.get(_AFFECTED_INSTANCE, b"").strip(b"\0 "):
-                comment = "no Affected SOP Instance UID"
-                raise Refused(Status.INVALID_SOP_INSTANCE, comment, (_AFFECTED_INSTANCE,))
-            if dataset is None:
-                raise Refused(Status.CANNOT_UNDERSTAND, "Not a dataset: there is none")
-
-    async def _handle(
-        self, context: PresentationContext, command: CommandSet, dataset: DatasetStream | None
-    ) -> _Answer:
-        if command.field == _C_ECHO:
-            if self._service.echo is None:
-                return _Answer(Status.SUCCESS)
-            echo = EchoRequest(self.info, context, command)
-            return await _answer_of(self._service.echo, echo)
-        assert dataset is not None
-        assert self._service.store is not None
-        request = StoreRequest(self.info, context, command, dataset)
-        answer = await _answer_of(self._service.store, request)
-        if Status.is_success(answer.status):
-            if not dataset.consumed:
-                logger.error("The store handler returned success without reading the dataset")
-                return _Answer(Status.UNABLE_TO_PROCESS, "the object was not read")
-            await dataset.wait_complete()
-        return answer
-
-    def _respond(self, message: Message, answer: _Answer) -> None:
+    def _respond(self, message: Message, answer: Answer) -> None:
         if not self._upper.can_send:
             return
         response = encode_response(message.command, answer.status, answer.comment, answer.offending)
         if logger.isEnabledFor(logging.DEBUG):
             sent = CommandSet.decode(response)
-            _log(logging.DEBUG, message_lines, message.context_id, sent, "OUTGOING")
+            log_lines(logger, logging.DEBUG, message_lines, message.context_id, sent, "OUTGOING")
         self._upper.send(message.context_id, response)
         self._link.flush()
-
-
-async def _answer_of(handler: Callable[[_RequestT], Awaitable[int]], request: _RequestT) -> _Answer:
-    """Call a handler and make an answer of whatever it does."""
-    try:
-        status = await handler(request)
-    except (AbortAssociation, AssociationClosed):
-        raise
-    except Refused as refusal:
-        logger.warning("Refused: %s", escape(str(refusal)))
-        return _Answer(refusal.status, refusal.comment, refusal.offending)
-    except OSError as error:  # TimeoutError is one
-        logger.error("The handler failed: %s", error)
-        # Not error.strerror: whoever raised it may have put a path into it.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else type(error).__name__
-        return _Answer(Status.OUT_OF_RESOURCES, reason)
-    except (Exception, asyncio.CancelledError) as error:
-        if _cancels_us(error):
-            raise
-        logger.exception("The handler failed")
-        return _FAILED
-    if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= 0xFFFF:
-        logger.error("The handler returned %r, which is no status", status)
-        return _FAILED
-    return _Answer(int(status))
-
-
-def _cancels_us(error: BaseException) -> bool:
-    """Tell whether our task is cancelled, and not something that a handler waited for."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-
-
-def _check_kind(context: PresentationContext, command: CommandSet) -> None:
-    """Refuse what no handler is for (PS3.7 9.1.1.1.9 and annex C)."""
-    if not context.is_accepted:
-        raise Refused(Status.SOP_CLASS_NOT_SUPPORTED, "presentation context not accepted")
-    for tag in (_AFFECTED_CLASS, _REQUESTED_CLASS):
-        if command.uid(tag) not in ("", context.abstract_syntax):
-            comment = "SOP class is not the presentation context's"
-            raise Refused(Status.SOP_CLASS_NOT_SUPPORTED, comment, (tag,))
-    is_verification = context.abstract_syntax == VERIFICATION
-    if command.field != (_C_ECHO if is_verification else _C_STORE):
-        raise Refused(Status.UNRECOGNIZED_OPERATION)
-    if not is_verification and not command.uid(_AFFECTED_CLASS):
-        comment = "no Affected SOP Class UID"
-        raise Refused(Status.MISTYPED_ARGUMENT, comment, (_AFFECTED_CLASS,))
-
-
-def _log_arrival(command: CommandSet) -> None:
-    if command.field == _C_STORE:
-        logger.info("Received Store Request")
-    elif command.field == _C_ECHO:
-        logger.info("Received Echo Request (MsgID %s)", command.number(_MESSAGE_ID))
-    else:
-        logger.info("Received %s", command.name)
-
-
-def _log(level: int, describe: Callable[..., Iterator[str]], *args: object) -> None:
-    """Write what `describe` says to the log, if anybody reads that."""
-    if logger.isEnabledFor(level):
-        for line in describe(*args):
-            logger.log(level, "%s", line)

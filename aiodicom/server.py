@@ -332,6 +332,7 @@ def serve(
     port: int = 11112,
     ssl: SSLContext | None = None,
     maximum_length: int = MAXIMUM_LENGTH,
+    window: int = 1,
     transfer_syntaxes: Sequence[str] | None = None,
     contexts: Mapping[str, Sequence[str]] | None = None,
     limits: Limits | None = None,
@@ -364,6 +365,10 @@ def serve(
         Makes every connection one of TLS (PS3.15 B); by default none is.
     maximum_length : int
         The longest P-DATA-TF, in bytes, that peers may send; 0 for any (PS3.8 D.1).
+    window : int
+        Requests of one association that are served at a time, where its requestor asks for an
+        asynchronous operations window (PS3.7 D.3.3.3); 0 is as many as it asks for. Handlers
+        are then called concurrently for one association, and answered as they return.
     transfer_syntaxes : sequence of str, optional
         The only transfer syntaxes to accept, preferred ones first. By default all are: the
         requestor's first choice where that is compressed, else Explicit VR Little Endian,
@@ -384,6 +389,7 @@ def serve(
     policy = make_policy(
         stores=store is not None,
         maximum_length=maximum_length,
+        window=window,
         transfer_syntaxes=transfer_syntaxes,
         contexts=contexts,
     )

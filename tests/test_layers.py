@@ -17,6 +17,7 @@ FLOORS = (
     ("wire",),
     ("dataset", "describe", "access", "tls", "listening"),
     ("requests", "objects"),
+    ("answering",),
     ("association",),
     ("protocol", "storage"),
     ("server", "client"),

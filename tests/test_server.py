@@ -191,6 +191,7 @@ async def test_contexts_that_the_server_lists_are_the_only_ones() -> None:
         ({"port": 65536}, "65536 is no TCP port"),
         ({"port": -1}, "-1 is no TCP port"),
         ({"maximum_length": 1000}, "a maximum length of 1000"),
+        ({"window": 65536}, "a window of 65536"),
         ({"grace": -1}, "-1 s are no grace"),
         ({"contexts": {}, "transfer_syntaxes": []}, "give one of the two"),
         ({"ae_title": ""}, "no AE title"),

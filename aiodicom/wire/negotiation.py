@@ -162,7 +162,8 @@ class Policy:
     maximum_length : int
         The longest P-DATA-TF, in bytes, to be received; 0: any.
     window : int
-        How many operations may be outstanding (PS3.7 D.3.3.3). Answered only if asked for.
+        How many operations a requestor may have outstanding (PS3.7 D.3.3.3); 0: any. Answered
+        only if asked for.
     roles : mapping of str to Role
         The roles that requestors may take, by abstract syntax. Without one the default holds: the
         requestor is the SCU, and a proposal of roles is not answered.
@@ -175,7 +176,7 @@ class Policy:
     Raises
     ------
     ValueError
-        Where `maximum_length` is none.
+        Where `maximum_length` or `window` is none.
     """
 
     supports: Callable[[str], bool]
@@ -190,6 +191,8 @@ class Policy:
         length = self.maximum_length
         if not 0 <= length < 1 << 32 or 0 < length < 1024:
             raise ValueError(f"a maximum length of {length}: 0 (any), or 1024 and more")
+        if not 0 <= self.window <= 0xFFFF:
+            raise ValueError(f"a window of {self.window}: 0 (any) to 65535")
 
 
 def make_policy(
@@ -199,6 +202,7 @@ def make_policy(
     transfer_syntaxes: Sequence[str] | None = None,
     contexts: Mapping[str, Sequence[str]] | None = None,
     maximum_length: int = 1 << 17,
+    window: int = 1,
 ) -> Policy:
     """Make the policy of an acceptor of Storage and Verification.
 
@@ -211,7 +215,7 @@ def make_policy(
     contexts : mapping of str to sequence of str, optional
         The only abstract syntaxes to accept, each with its transfer syntaxes, preferred ones
         first.
-    maximum_length : int
+    maximum_length, window : int
         As in `Policy`.
 
     Raises
@@ -237,12 +241,22 @@ def make_policy(
             return first_of(transfer_syntaxes, proposed)
         return choose_transfer_syntax(proposed)
 
-    return Policy(supports, choose, maximum_length=maximum_length)
+    return Policy(supports, choose, maximum_length=maximum_length, window=window)
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The acceptor's answer, and what it means."""
+    """The acceptor's answer, and what it means.
+
+    Attributes
+    ----------
+    accept : AssociateAccept
+        The A-ASSOCIATE-AC.
+    contexts : dict of int to PresentationContext
+        Every proposed context, with its result.
+    window : int
+        Operations that the requestor may have outstanding; 0: any.
+    """
 
     accept: AssociateAccept
     contexts: dict[int, PresentationContext] = field(default_factory=dict)

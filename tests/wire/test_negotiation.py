@@ -442,6 +442,19 @@ def test_the_narrower_window_is_agreed_and_0_is_none(asked: int, offered: int, a
     assert agreement.window == agreed
 
 
+@pytest.mark.parametrize("performed", [0, 1, 5])
+def test_we_invoke_no_operations_whatever_the_requestor_would_perform(performed: int) -> None:
+    agreement = window(8, performed, replace(EVERYTHING, window=3))
+    item = agreement.accept.user_item(AsynchronousOperationsWindow)
+    assert item == AsynchronousOperationsWindow(3, 1)
+
+
+@pytest.mark.parametrize("number", [-1, 65536])
+def test_a_window_that_does_not_fit_its_item(number: int) -> None:
+    with pytest.raises(ValueError, match=f"a window of {number}: 0"):
+        replace(EVERYTHING, window=number)
+
+
 def test_without_a_window_one_operation_is_outstanding() -> None:
     assert negotiate(association_request(), replace(EVERYTHING, window=8)).window == 1
 
