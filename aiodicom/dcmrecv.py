@@ -41,7 +41,7 @@ COMMAND = Command(
     {"port": port},
     (
         GENERAL_OF_RECEIVERS,
-        network_options("DCMRECV", "unlimited", "60", 16384, lookup=True),
+        network_options("DCMRECV", "unlimited", "60", 16384, stores=True),
         Group(
             "application entity title",
             (
@@ -85,6 +85,7 @@ COMMAND = Command(
         "dimse": None,
         "network": 60.0,
         "maximum_length": 16384,
+        "window": 1,
         "no_lookup": False,
         "responds_as_called": True,
         "profile": None,

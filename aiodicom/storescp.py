@@ -198,7 +198,7 @@ COMMAND = Command(
     {"port": port},
     (
         GENERAL_OF_RECEIVERS,
-        network_options("STORESCP", "unlimited", "60", 16384, lookup=True),
+        network_options("STORESCP", "unlimited", "60", 16384, stores=True),
         PROFILE,
         _PREFERENCE,
         _PROCESSING,
@@ -215,6 +215,7 @@ COMMAND = Command(
         "dimse": None,
         "network": 60.0,
         "maximum_length": 16384,
+        "window": 1,
         "no_lookup": False,
         "profile": None,
         "preference": None,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiodicom.access import Timeouts
-from aiodicom.cli.options import Group, Option, Rule, ae_title, excludes, seconds, size
+from aiodicom.cli.options import Group, Option, Rule, ae_title, count, excludes, seconds, size
 
 __all__ = [
     "PROFILE",
@@ -40,7 +40,7 @@ def _network_timeouts(default: str) -> tuple[Option, ...]:
 
 
 def network_options(
-    title: str, dimse: str, network: str, pdu: int, *, lookup: bool = False
+    title: str, dimse: str, network: str, pdu: int, *, stores: bool = False
 ) -> Group:
     """Return the options of a receiver's network side, with its own defaults in their help.
 
@@ -50,12 +50,17 @@ def network_options(
         The defaults of its AE title, of ``--dimse-timeout`` and of ``--network-timeout``.
     pdu : int
         The default of ``--max-pdu``, in bytes.
-    lookup : bool
-        Whether it takes ``--disable-host-lookup``; the setting is ``no_lookup``.
+    stores : bool
+        Whether it takes ``--window`` and ``--disable-host-lookup``; the settings are ``window`` and
+        ``no_lookup``.
     """
-    no_lookup = Option(
-        ("-dhl", "--disable-host-lookup"), "no_lookup", "do not look up the names of peers"
-    )
+    of_storage = (
+        Option(("--window",), "window",
+               "requests that may be unanswered, if the peer asks for it (default: 1)",
+               "[n]umber", count(0, 65535)),
+        Option(("-dhl", "--disable-host-lookup"), "no_lookup",
+               "do not look up the names of peers"),
+    )  # fmt: skip
     return Group(
         "network options",
         (
@@ -74,7 +79,7 @@ def network_options(
             Option(("-pdu", "--max-pdu"), "maximum_length",
                    f"set max receive pdu to n bytes, 0 is unlimited (default: {pdu})",
                    "[n]umber", size),
-            *((no_lookup,) if lookup else ()),
+            *(of_storage if stores else ()),
         ),
     )  # fmt: skip
 

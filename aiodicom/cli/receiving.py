@@ -131,13 +131,14 @@ def policy_of(
     Failed
         Where its profile cannot be used.
     """
-    length = settings["maximum_length"]
+    length, window = settings["maximum_length"], settings.get("window", 1)
     if settings.get("profile") is None:
         return make_policy(
             stores=stores,
             verifies=verifies,
             transfer_syntaxes=settings.get("preference"),
             maximum_length=length,
+            window=window,
         )
     try:
         profile = load_profile(*settings["profile"], receiving=True)
@@ -145,7 +146,8 @@ def policy_of(
         raise Failed(str(error), (codes or ExitCodes()).profile) from None
     for warning in profile.warnings:
         logger.warning("%s", warning)
-    policy = make_policy(contexts=dict(profile.contexts), maximum_length=length)
+    contexts = dict(profile.contexts)
+    policy = make_policy(contexts=contexts, maximum_length=length, window=window)
     roles = {uid: Role[role] for uid, role in profile.roles.items()}
     return dataclasses.replace(policy, roles=roles, extended=profile.extended)
 

@@ -132,7 +132,7 @@ def test_dictionary_that_cannot_be_read_is_a_warning(
 # The network's options ----------------------------------------------------------------------------
 
 RECEIVER = Command(
-    "receiver", "", {}, (network_options("MY_SCP", "7", "8", 9999, lookup=True),), DEFAULTS
+    "receiver", "", {}, (network_options("MY_SCP", "7", "8", 9999, stores=True),), DEFAULTS
 )
 REQUESTOR = Command(
     "requestor",
