@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 from aiodicom.dataset import DatasetStream
 from aiodicom.describe import escape, message_lines
@@ -29,8 +28,6 @@ from aiodicom.wire.upper_layer import Message
 __all__ = ["FAILED", "Answer", "Answering", "cancels_us", "log_lines"]
 
 logger = logging.getLogger("aiodicom.answering")
-
-_RequestT = TypeVar("_RequestT")
 
 # As plain numbers: to name an enumeration's member costs as much as a call, for every message.
 _C_STORE = CommandField.C_STORE.value
@@ -53,6 +50,8 @@ class Answer:
     comment: str = ""
     offending: tuple[int, ...] = ()
 
+
+_SUCCEEDED = Answer(Status.SUCCESS.value)
 
 FAILED = Answer(Status.UNABLE_TO_PROCESS, "the handler failed")
 
@@ -123,19 +122,29 @@ class Answering:
             self._check(context, command, dataset)
         except Refused as refusal:
             return Answer(refusal.status, refusal.comment, refusal.offending)
-        if command.field == _C_ECHO:
-            if self._echo is None:
-                return Answer(Status.SUCCESS)
-            return await _answer_of(self._echo, EchoRequest(self._info, context, command))
-        assert dataset is not None
-        assert self._store is not None
-        request = StoreRequest(self._info, context, command, dataset)
-        answer = await _answer_of(self._store, request)
-        if Status.is_success(answer.status):
+        try:
+            if command.field == _C_STORE:
+                assert dataset is not None
+                assert self._store is not None
+                store = StoreRequest(self._info, context, command, dataset)
+                answer = _answer_of(await self._store(store))
+            elif self._echo is None:
+                return _SUCCEEDED
+            else:
+                return _answer_of(await self._echo(EchoRequest(self._info, context, command)))
+        except (AbortAssociation, AssociationClosed):
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            if cancels_us(error):
+                raise
+            answer = _answer_to(error)
+        if command.field == _C_STORE and Status.is_success(answer.status):
+            assert dataset is not None
             if not dataset.consumed:
                 logger.error("The store handler returned success without reading the dataset")
                 return Answer(Status.UNABLE_TO_PROCESS, "the object was not read")
-            await dataset.wait_complete()
+            if not dataset.complete:
+                await dataset.wait_complete()
         return answer
 
     def _check(
@@ -155,30 +164,27 @@ class Answering:
                 raise Refused(Status.CANNOT_UNDERSTAND, "Not a dataset: there is none")
 
 
-async def _answer_of(handler: Callable[[_RequestT], Awaitable[int]], request: _RequestT) -> Answer:
-    """Call a handler and make an answer of whatever it does."""
-    try:
-        status = await handler(request)
-    except (AbortAssociation, AssociationClosed):
-        raise
-    except Refused as refusal:
-        logger.warning("Refused: %s", escape(str(refusal)))
-        return Answer(refusal.status, refusal.comment, refusal.offending)
-    except OSError as error:  # TimeoutError is one
+def _answer_of(status: object) -> Answer:
+    """Make an answer of what a handler has returned."""
+    if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= 0xFFFF:
+        logger.error("The handler returned %r, which is no status", status)
+        return FAILED
+    return Answer(int(status)) if status else _SUCCEEDED
+
+
+def _answer_to(error: BaseException) -> Answer:
+    """Make an answer of what a handler has raised."""
+    if isinstance(error, Refused):
+        logger.warning("Refused: %s", escape(str(error)))
+        return Answer(error.status, error.comment, error.offending)
+    if isinstance(error, OSError):  # TimeoutError is one
         logger.error("The handler failed: %s", error)
         # Not error.strerror: whoever raised it may have put a path into it.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else type(error).__name__
         return Answer(Status.OUT_OF_RESOURCES, reason)
-    except (Exception, asyncio.CancelledError) as error:
-        if cancels_us(error):
-            raise
-        logger.exception("The handler failed")
-        return FAILED
-    if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= 0xFFFF:
-        logger.error("The handler returned %r, which is no status", status)
-        return FAILED
-    return Answer(int(status))
+    logger.error("The handler failed", exc_info=error)
+    return FAILED
 
 
 def cancels_us(error: BaseException) -> bool:

@@ -283,7 +283,7 @@ class Association:
         while not self._inbox or self._running == self._window:
             if self._end is not None and not self._inbox:
                 return None
-            if self._stopping and (self.receiving is None or self._window > 1):
+            if self._stopping and self.receiving is None:
                 return None
             if not self._running:
                 self.is_waiting = True
@@ -315,10 +315,11 @@ class Association:
     # Requests in turn, where the window is 1 ---------------------------------------------------
 
     async def _serve_in_turn(self) -> None:
+        context_of = self._answering.context_of
         served = 0
         while (arrival := await self._next()) is not None:
             try:
-                context = self._answering.context_of(arrival.message)
+                context = context_of(arrival.message)
                 if context is not None:
                     await self._serve(context, arrival)
             finally:

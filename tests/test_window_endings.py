@@ -167,7 +167,7 @@ async def test_a_message_that_cannot_be_answered_ends_what_others_run_beside(dat
         await send_stores(peer, 1, 2)
         await doors.reads("1.2.1", "1.2.2")
         await peer.send(data)
-        await peer.aborted()
+        assert (await peer.aborted()).source == 2
         assert doors.running == 2
         doors.open()
         await peer.half_close()
