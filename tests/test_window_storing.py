@@ -47,7 +47,8 @@ async def test_200_objects_come_through_a_window_byte_for_byte(tmp_path: Path, l
     ):
         assert {result.status async for result in requestor.send(paths)} == {Status.SUCCESS}
         assert requestor.agreed.window == 8
-    assert 1 < storage.most <= 8
+    assert storage.most <= 8
+    assert storage.most > 1 or limit == 1
     for path in paths:
         assert dataset_in(folder / f"CT.{path.stem}") == dataset_in(path)
 
