@@ -95,10 +95,7 @@ class Service:
 _DUPLICATE = Answer(Status.DUPLICATE_INVOCATION, "Message ID is in use")
 
 
-@dataclass(slots=True)
-class _Arrival:
-    message: Message
-    dataset: DatasetStream | None
+_Arrival = tuple[Message, DatasetStream | None]
 
 
 class Association:
@@ -146,7 +143,7 @@ class Association:
             dataset = None
             if event.command.has_dataset:
                 dataset = self.receiving = DatasetStream(self._upper.discard_dataset)
-            self._inbox.append(_Arrival(event, dataset))
+            self._inbox.append((event, dataset))
             if len(self._inbox) == CROWDED:
                 self._link.crowded(True)
         elif isinstance(event, Abort):
@@ -308,26 +305,27 @@ class Association:
         if self.receiving is not None:
             self.receiving.close()
         for arrival in self._inbox:
-            if isinstance(arrival, _Arrival) and arrival.dataset is not None:
-                arrival.dataset.close()
+            if not isinstance(arrival, ReleaseRequest) and arrival[1] is not None:
+                arrival[1].close()
         self._inbox.clear()
 
     # Requests in turn, where the window is 1 ---------------------------------------------------
 
     async def _serve_in_turn(self) -> None:
-        context_of = self._answering.context_of
+        context_of, rest = self._answering.context_of, self._service.rest
         served = 0
         while (arrival := await self._next()) is not None:
+            message, dataset = arrival
             try:
-                context = context_of(arrival.message)
+                context = context_of(message)
                 if context is not None:
-                    await self._serve(context, arrival)
+                    await self._serve(context, message, dataset)
             finally:
-                if arrival.dataset is not None and not arrival.dataset.consumed:
-                    arrival.dataset.discard()
+                if dataset is not None and not dataset.consumed:
+                    dataset.discard()
             await self._link.drain()
-            if self._service.rest and arrival.message.command.field == _C_STORE:
-                await asyncio.sleep(self._service.rest)
+            if rest and message.command.field == _C_STORE:
+                await asyncio.sleep(rest)
             served += 1
             if not served % CROWDED:  # handlers that never wait must not keep the others waiting
                 await asyncio.sleep(0)
@@ -351,7 +349,8 @@ class Association:
 
         `in_use` holds the Message IDs of the requests that are not answered yet.
         """
-        message, rest = arrival.message, self._service.rest
+        message, dataset = arrival
+        rest = self._service.rest
         try:
             context = self._answering.context_of(message)
             if context is not None:
@@ -361,7 +360,7 @@ class Association:
                 else:
                     in_use.add(message_id)
                     try:
-                        await self._serve(context, arrival)
+                        await self._serve(context, message, dataset)
                     finally:
                         in_use.discard(message_id)
             if rest and message.command.field == _C_STORE:  # its place in the window rests
@@ -371,8 +370,8 @@ class Association:
         except AssociationClosed:
             pass  # whoever serves the messages knows
         finally:
-            if arrival.dataset is not None and not arrival.dataset.consumed:
-                arrival.dataset.discard()
+            if dataset is not None and not dataset.consumed:
+                dataset.discard()
             self._running -= 1
             self._wake()
 
@@ -390,10 +389,11 @@ class Association:
 
     # One request -------------------------------------------------------------------------------
 
-    async def _serve(self, context: PresentationContext, arrival: _Arrival) -> None:
-        message = arrival.message
+    async def _serve(
+        self, context: PresentationContext, message: Message, dataset: DatasetStream | None
+    ) -> None:
         try:
-            answer = await self._answering.answer(context, message.command, arrival.dataset)
+            answer = await self._answering.answer(context, message.command, dataset)
         except AssociationClosed as error:
             if self._end is not None:
                 raise

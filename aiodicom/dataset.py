@@ -35,6 +35,11 @@ class DatasetStream:
         Whether the last fragment has come.
     """
 
+    __slots__ = (
+        *("_blocks", "_buffered", "_discarded", "_error", "_hurried", "_on_discard"),
+        *("_waiter", "_wanted", "complete", "size"),
+    )
+
     def __init__(self, on_discard: Callable[[], None] = lambda: None) -> None:
         self.size = 0
         self.complete = False

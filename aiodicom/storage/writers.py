@@ -47,12 +47,13 @@ class Writers:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._threads: list[threading.Thread] = []
         self._outstanding = 0
+        self._is_awaited = False
         self._idle = asyncio.Event()
 
     def start(self) -> None:
         """Start the threads; they report to the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._stopping = self._woken = False
+        self._stopping = self._woken = self._is_awaited = False
         self._idle = asyncio.Event()  # a new one: it belongs to the loop that first waits for it
         for number in range(self._count):
             thread = threading.Thread(
@@ -63,6 +64,7 @@ class Writers:
 
     async def stop(self) -> None:
         """Wait for the jobs that are under way, and end the threads."""
+        self._is_awaited = True
         while self._outstanding:
             self._idle.clear()
             await self._idle.wait()
@@ -192,5 +194,5 @@ class Writers:
                     job.done.set_result(None)
                 else:
                     job.done.set_exception(job.error)
-        if not self._outstanding:
+        if self._is_awaited and not self._outstanding:
             self._idle.set()
