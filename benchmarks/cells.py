@@ -1,207 +1,132 @@
-"""One measurement: one receiver, one size of object, one number of associations."""
+"""The cells: what is measured of each receiver."""
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
-import tempfile
-from dataclasses import asdict, dataclass
-from pathlib import Path
+import enum
+from dataclasses import dataclass
 
-from benchmarks.check import check_stored
-from benchmarks.load import Order, Outcome
-from benchmarks.messages import LoadError
-from benchmarks.objects import ct_dataset
-from benchmarks.receivers import Receiver, Running, started
+__all__ = ["CELLS", "QUICK", "Cell", "Kind", "named"]
 
-__all__ = ["Bench", "Cell", "Measurement"]
 
-PILOT_SECONDS = 0.3
-"""Enough to warm a receiver up, and to see how many objects it takes."""
+class Kind(enum.Enum):
+    """What a cell is about."""
 
-MEASURED = 10**8
-"""The number of the first object that is measured; the pilot's are below."""
-
-MOST_BYTES = 4 << 30
+    ECHO = "echo"
+    """C-ECHOs, one after the other."""
+    STORE = "store"
+    """Objects, on associations that stay."""
+    EACH_ALONE = "each"
+    """One association and connection for each object."""
+    MIXED = "mixed"
+    """Small objects on some associations, large ones on others."""
+    BESIDE_IDLE = "beside"
+    """One sender beside idle associations, and the same one alone."""
+    IDLE = "idle"
+    """Idle associations, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What is measured: objects of so many kB on so many associations."""
-
-    kilobytes: int
-    associations: int
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """What one receiver did in one round of one cell.
+    """What is measured.
 
     Attributes
     ----------
+    kind : Kind
+        What it is about.
+    associations : int
+        How many at a time.
+    size : int
+        Bytes of each object, about.
     objects : int
-        How many were acknowledged.
-    objects_per_second, megabytes_per_second : float
-        Of acknowledged objects; a megabyte is 1,000,000 bytes of dataset.
-    p50_ms, p99_ms : float
-        From an object's first byte to its answer.
-    processor_us : float
-        User and system time of the receiver for each object, children included.
-    generator_us : float
-        That of the load generator.
-    peak_mb : float
-        The receiver's largest resident size; with children, the sum of theirs.
-    error : str
-        Why nothing of this counts, or an empty string.
+        How many objects are measured at least, in each round.
+    idle : int
+        How many idle associations there are besides.
+    only : tuple of str
+        The keys of the receivers that take part; empty: whoever can.
     """
 
-    objects: int = 0
-    objects_per_second: float = 0.0
-    megabytes_per_second: float = 0.0
-    p50_ms: float = 0.0
-    p99_ms: float = 0.0
-    processor_us: float = 0.0
-    generator_us: float = 0.0
-    peak_mb: float = 0.0
-    error: str = ""
+    kind: Kind
+    associations: int = 1
+    size: int = 0
+    objects: int = 1
+    idle: int = 0
+    only: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What it is called on the command line and in the results."""
+        match self.kind:
+            case Kind.ECHO:
+                return f"echo-{self.associations}"
+            case Kind.STORE:
+                return f"{self.amount}-{self.associations}"
+            case Kind.EACH_ALONE:
+                return f"each-{self.associations}"
+            case Kind.MIXED:
+                return f"mixed-{self.associations}"
+            case Kind.BESIDE_IDLE | Kind.IDLE:
+                return f"{self.kind.value}-{self.idle}"
+
+    @property
+    def amount(self) -> str:
+        """The size of its objects as people write it, such as ``530kB``."""
+        units = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"), (1, "B"))
+        if not self.size:
+            return ""
+        return next(f"{self.size / unit:g}{name}" for unit, name in units if self.size >= unit)
+
+    @property
+    def title(self) -> str:
+        """What it is called in the tables."""
+        amount = self.amount.replace("kB", " kB").replace("MB", " MB").replace("GB", " GB")
+        match self.kind:
+            case Kind.ECHO:
+                return f"C-ECHO, {_associations(self.associations)}"
+            case Kind.STORE:
+                return f"{amount}, {_associations(self.associations)}"
+            case Kind.EACH_ALONE:
+                return f"{amount}, an association for each object, {self.associations} at a time"
+            case Kind.MIXED:
+                small = self.associations - MIXED_LARGE
+                return f"{amount} on {small} associations beside 100 MB on {MIXED_LARGE}"
+            case Kind.BESIDE_IDLE:
+                return f"{amount}, 1 association beside {self.idle:,} idle ones"
+            case Kind.IDLE:
+                return f"{self.idle:,} idle associations"
 
 
-class Bench:
-    """Measures cells in a folder of its own; a context manager that removes it.
+MIXED_LARGE = 2
+"""How many associations of a mixed cell send large objects."""
 
-    Parameters
-    ----------
-    folder : str
-        Where receivers store.
-    seconds : float
-        How long a measurement should last.
-    """
+MIXED_LARGE_SIZE = 100_000_000
 
-    def __init__(self, folder: str, seconds: float) -> None:
-        self._seconds = seconds
-        self._temporary = tempfile.TemporaryDirectory(prefix="aiodicom-bench-", dir=folder)
-        self._datasets: dict[int, bytes] = {}
+_FEW = ("ours", "ours-none", "ours-2", "ours-2-none", "pynetdicom", "dcmtk-fork", "null", "files")
+"""Who is measured once more on 8 associations, and with the largest objects."""
 
-    def __enter__(self) -> Bench:
-        return self
+CELLS = (
+    Cell(Kind.ECHO),
+    *(
+        Cell(Kind.STORE, count, size, only=_FEW if count == 8 else ())
+        for size in (6_000, 130_000, 530_000)
+        for count in (1, 8, 16, 64, 256)
+    ),
+    Cell(Kind.EACH_ALONE, 8, 6_000, only=_FEW),
+    Cell(Kind.EACH_ALONE, 16, 6_000),
+    Cell(Kind.STORE, 1, 100_000_000, objects=5),
+    Cell(Kind.STORE, 1, 1_000_000_000, objects=2, only=(*_FEW, "dcmtk")),
+    Cell(Kind.MIXED, 8, 6_000),
+    Cell(Kind.BESIDE_IDLE, 1, 6_000, idle=500),
+    Cell(Kind.IDLE, 0, idle=10_000),
+)
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._temporary.cleanup()
-
-    def measure(self, receiver: Receiver, cell: Cell) -> Measurement:
-        """Start a receiver, load it, stop it and look at what it has stored."""
-        folder = Path(self._temporary.name, "received")
-        folder.mkdir()
-        try:
-            return self._measure(receiver, cell, str(folder))
-        except LoadError as error:
-            return Measurement(error=str(error))
-        finally:
-            shutil.rmtree(folder)
-
-    def _measure(self, receiver: Receiver, cell: Cell, folder: str) -> Measurement:
-        with started(receiver, folder) as running:
-            pilot = self._order(receiver, cell, running, PILOT_SECONDS)
-            piloted = _run_load(pilot)
-            order = self._order(receiver, cell, running, self._seconds, piloted)
-            outcome = _run_load(order)
-        numbers = _numbers(pilot, piloted) | _numbers(order, outcome)
-        dataset = self._dataset(cell)
-        check_stored(receiver, folder, numbers, dataset)
-        return _measurement(outcome, len(dataset))
-
-    def _order(
-        self,
-        receiver: Receiver,
-        cell: Cell,
-        running: Running,
-        seconds: float,
-        piloted: Outcome | None = None,
-    ) -> Order:
-        """Return an order of `seconds`: by the clock, or by the pace of the pilot."""
-        wanted = most = self._room(cell)
-        if piloted is not None:
-            wanted = round(piloted.objects / piloted.seconds * seconds / cell.associations)
-        return Order(
-            receiver=running.pid,
-            port=running.port,
-            dataset=self._dataset_file(cell),
-            associations=cell.associations,
-            objects=max(1, min(wanted, most)),
-            seconds=seconds if piloted is None else 4 * seconds,
-            first=0 if piloted is None else MEASURED,
-            together=not receiver.one_at_a_time,
-        )
-
-    def _room(self, cell: Cell) -> int:
-        """Return how many objects each association may send without filling the folder."""
-        free = shutil.disk_usage(self._temporary.name).free
-        room = min(MOST_BYTES, free // 4) // len(self._dataset(cell)) // cell.associations
-        if not room:
-            raise LoadError("the folder has no room for so many objects")
-        return room
-
-    def _dataset(self, cell: Cell) -> bytes:
-        if cell.kilobytes not in self._datasets:
-            self._datasets[cell.kilobytes] = ct_dataset(cell.kilobytes * 1000)
-        return self._datasets[cell.kilobytes]
-
-    def _dataset_file(self, cell: Cell) -> str:
-        path = Path(self._temporary.name, f"{cell.kilobytes}.dataset")
-        if not path.exists():
-            path.write_bytes(self._dataset(cell))
-        return str(path)
+QUICK = ("echo-1", "6kB-1", "6kB-8", "6kB-16", "530kB-1", "530kB-16", "each-16")
+"""The cells of a quick run."""
 
 
-def _run_load(order: Order) -> Outcome:
-    """Run the load generator.
-
-    Raises
-    ------
-    LoadError
-        Where anything but success came back, or nothing at all.
-    """
-    limit = order.seconds + 3 * order.patience
-    try:
-        process = subprocess.run(
-            [sys.executable, "-m", "benchmarks.load"],
-            input=json.dumps(asdict(order)).encode(),
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parent.parent,
-            timeout=limit,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise LoadError(f"the load was not done within {limit:g} s") from None
-    if process.returncode:
-        raise LoadError(f"the load generator failed: exit code {process.returncode}")
-    outcome = Outcome(**json.loads(process.stdout))
-    if outcome.error:
-        raise LoadError(outcome.error)
-    return outcome
+def named(key: str) -> Cell:
+    """Return the cell of that name."""
+    return next(cell for cell in CELLS if cell.key == key)
 
 
-def _numbers(order: Order, outcome: Outcome) -> set[int]:
-    """Return the numbers of the objects that were acknowledged."""
-    step = order.associations
-    return {
-        number
-        for index, count in enumerate(outcome.acknowledged)
-        for number in range(order.first + index, order.first + index + count * step, step)
-    }
-
-
-def _measurement(outcome: Outcome, size: int) -> Measurement:
-    objects = outcome.objects
-    return Measurement(
-        objects=objects,
-        objects_per_second=objects / outcome.seconds,
-        megabytes_per_second=objects * size / outcome.seconds / 1e6,
-        p50_ms=outcome.p50 * 1e3,
-        p99_ms=outcome.p99 * 1e3,
-        processor_us=outcome.receiver / objects * 1e6,
-        generator_us=outcome.generator / objects * 1e6,
-        peak_mb=outcome.peak / 1e6,
-    )
+def _associations(count: int) -> str:
+    return f"{count} association{'s' if count != 1 else ''}"

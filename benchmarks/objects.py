@@ -5,30 +5,48 @@ from __future__ import annotations
 import io
 import math
 import struct
+from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
 
 from benchmarks.messages import CT_IMAGE_STORAGE, instance_uid
 
-__all__ = ["ct_dataset"]
+__all__ = ["PIXEL_DATA", "ct_dataset", "write_ct"]
+
+PIXEL_DATA = b"\xe0\x7f\x10\x00OW\0\0"
+"""The head of (7FE0,0010) up to its length."""
 
 _RAMP = b"".join(struct.pack("<H", value) for value in range(4096))
+_CHUNK = _RAMP * 128
+
+
+def write_ct(path: Path, size: int) -> None:
+    """Write a CT of about `size` bytes in Explicit VR Little Endian: object number 0."""
+    head, pixels = _head(size)
+    with path.open("wb") as file:
+        file.write(head)
+        for start in range(0, pixels, len(_CHUNK)):
+            file.write(_CHUNK[: pixels - start])
 
 
 def ct_dataset(size: int) -> bytes:
-    """Return a CT of about `size` bytes in Explicit VR Little Endian: object number 0."""
+    """Return what `write_ct` writes."""
+    head, pixels = _head(size)
+    return head + (_RAMP * (pixels // len(_RAMP) + 1))[:pixels]
+
+
+def _head(size: int) -> tuple[bytes, int]:
+    """Return the dataset up to its pixels, and how many bytes these have."""
     image = _ct()
-    room = max(size - len(_encode(image)), 2)
-    side = max(math.isqrt(room // 2), 1)
-    image.Rows = image.Columns = side
-    pixels = 2 * side * side
-    image.PixelData = (_RAMP * (pixels // len(_RAMP) + 1))[:pixels]
+    image.PixelData = b""
     image["PixelData"].VR = "OW"
-    data = _encode(image)
-    if data.count(instance_uid(0)) != 1:
+    side = max(math.isqrt(max(size - len(_encode(image)), 2) // 2), 1)
+    image.Rows = image.Columns = side
+    head, pixels = _encode(image), 2 * side * side
+    if head.count(instance_uid(0)) != 1:
         raise ValueError("the SOP Instance UID does not stand in the dataset exactly once")
-    return data
+    return head[:-4] + struct.pack("<I", pixels), pixels
 
 
 def _encode(image: Dataset) -> bytes:

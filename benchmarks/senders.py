@@ -23,7 +23,9 @@ from aiodicom.wire.negotiation import EXPLICIT_LITTLE
 from aiodicom.wire.part10 import FileMeta
 from benchmarks.messages import LoadError, instance_uid
 from benchmarks.objects import ct_dataset
-from benchmarks.receivers import FORK, RECEIVERS, started, versions
+from benchmarks.receivers.packages import packages
+from benchmarks.receivers.process import started
+from benchmarks.receivers.table import FORK, named
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 SHARED_MEMORY = "/dev/shm"
@@ -83,8 +85,7 @@ def _make_objects(folder: Path, count: int, size: int) -> None:
 
 def _time(sender: Sender, objects: Path) -> float:
     """Send all objects to a receiver of its own; return the seconds that it took."""
-    receiver = next(each for each in RECEIVERS if each.key == FORK)
-    with _folder() as stored, started(receiver, str(stored)) as running:
+    with _folder() as stored, started(named(FORK), str(stored)) as running:
         command = sender.command(str(running.port), str(objects))
         environment = os.environ | {"TCP_NODELAY": "1"}
         begun = time.perf_counter()
@@ -103,7 +104,7 @@ def main() -> None:
     senders = [
         each
         for each in SENDERS
-        if each.package in versions() and each.package not in arguments.without
+        if each.package in packages() and each.package not in arguments.without
     ]
     times: dict[str, list[float]] = {each.name: [] for each in senders}
     starts: dict[str, list[float]] = {each.name: [] for each in senders}

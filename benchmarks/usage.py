@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["is_listening", "peak_memory", "processor_seconds", "processor_times"]
+__all__ = ["forget_peak", "is_listening", "peak_memory", "processor_seconds", "resident_memory"]
 
 _LISTEN = "0A"
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
-def processor_times(pid: int) -> dict[int, int]:
-    """Return the user and system time, in ns, of each thread of a process and its children.
+def processor_seconds(pid: int) -> float:
+    """Return the user and system time so far of a process, its children and what they were.
 
-    The scheduler's own account: the usual one counts hundredths of a second for each process,
-    which is too coarse for a dozen children.
+    Of living threads it is the scheduler's own account: the usual one counts hundredths of a
+    second for each process, which is too coarse for a dozen children. It is taken for threads and
+    children that have ended.
     """
-    return {
-        thread: int((_read(member, f"task/{thread}/schedstat").split() or ["0"])[0])
-        for member in _family(pid)
-        for thread in _threads(member)
-    }
-
-
-def processor_seconds(before: Mapping[int, int], after: Mapping[int, int]) -> float:
-    """Return the time between two calls of `processor_times`; what has ended is left out."""
-    return sum(after[thread] - before.get(thread, 0) for thread in after) / 1e9
+    return sum(_own_seconds(member) for member in _family(pid))
 
 
 def peak_memory(pid: int) -> int:
@@ -34,7 +27,19 @@ def peak_memory(pid: int) -> int:
 
     A process that has forked counts pages which it shares with its children once for each.
     """
-    return sum(_high_water(member) for member in _family(pid))
+    return sum(_memory(member, "VmHWM") for member in _family(pid))
+
+
+def resident_memory(pid: int) -> int:
+    """Return the resident size, in bytes, summed like `peak_memory`."""
+    return sum(_memory(member, "VmRSS") for member in _family(pid))
+
+
+def forget_peak(pid: int) -> None:
+    """Let `peak_memory` begin anew with what is resident now; where that is not allowed, nothing."""
+    for member in _family(pid):
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{member}/clear_refs").write_text("5", encoding="ascii")
 
 
 def is_listening(pid: int, port: int) -> bool:
@@ -45,7 +50,11 @@ def is_listening(pid: int, port: int) -> bool:
 
 
 def _family(pid: int) -> list[int]:
-    children = [int(child) for child in _read(pid, f"task/{pid}/children").split()]
+    children = [
+        int(child)
+        for thread in _threads(pid)
+        for child in _read(pid, f"task/{thread}/children").split()
+    ]
     return [pid, *(member for child in children for member in _family(child))]
 
 
@@ -56,9 +65,21 @@ def _threads(pid: int) -> list[int]:
         return []
 
 
-def _high_water(pid: int) -> int:
+def _own_seconds(pid: int) -> float:
+    """Return the time of a process, and of those of its children that it has waited for."""
+    # proc(5): the command, in parentheses, may hold anything; fields 14 to 17 count after it.
+    fields = _read(pid, "stat").rpartition(")")[2].split()[11:15]
+    user, system, of_user, of_system = (int(field) * _TICK for field in fields or "0000")
+    living = sum(
+        int((_read(pid, f"task/{thread}/schedstat").split() or ["0"])[0])
+        for thread in _threads(pid)
+    )
+    return max(user + system, living / 1e9) + of_user + of_system
+
+
+def _memory(pid: int, name: str) -> int:
     for line in _read(pid, "status").splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0  # a zombie
 

@@ -1,0 +1,1 @@
+"""The receivers: what they are, how each of them is started, and which of them are there."""
