@@ -1,7 +1,10 @@
 # make run     a receiver on port 11112 that stores into ./received
 # make test    the tests (installs what they need)
 # make check   lint and types
-# make bench   the benchmark
+# make bench   the benchmark: all cells and receivers, about an hour
+# make bench-quick  its main cells and receivers, two minutes
+# make bench-ext4   the durable comparison, on a fresh ext4: needs root
+# make bench-peers  install the receivers that it compares with
 # make fuzz    a million fuzzed inputs
 # make options docs/options.md, from the commands' own tables
 
@@ -9,8 +12,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+RESULTS := build/benchmarks/results.json
 
-.PHONY: run test check lint types bench fuzz options dcmtk clean
+.PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers fuzz options dcmtk clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
@@ -27,8 +31,25 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(BIN)/mypy
 
-bench: $(INSTALLED) dcmtk
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.bench bench-peers
+	$(BIN)/python -m benchmarks run --json $(RESULTS)
+	$(BIN)/python -m benchmarks report $(RESULTS) --to docs/benchmarks
+	$(BIN)/python -m benchmarks goals $(RESULTS)
+
+bench-ext4: $(VENV)/.bench bench-peers
+	$(BIN)/python -m benchmarks run --ext4 --json $(RESULTS)
+	$(BIN)/python -m benchmarks report $(RESULTS) --to docs/benchmarks
+
+bench-quick: $(INSTALLED) dcmtk
+	$(BIN)/python -m benchmarks run --quick --json build/benchmarks/quick.json
+	$(BIN)/python -m benchmarks report build/benchmarks/quick.json
+
+bench-peers: dcmtk
+	@benchmarks/peers/install.sh
+
+$(VENV)/.bench: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.wire.fuzz 1000000

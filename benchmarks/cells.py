@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-__all__ = ["CELLS", "QUICK", "Cell", "Kind", "named"]
+__all__ = ["CELLS", "ON_DISK", "QUICK", "Cell", "Kind", "named"]
 
 
 class Kind(enum.Enum):
@@ -118,6 +118,9 @@ CELLS = (
     Cell(Kind.BESIDE_IDLE, 1, 6_000, idle=500),
     Cell(Kind.IDLE, 0, idle=10_000),
 )
+
+ON_DISK = ("6kB-1", "6kB-16", "130kB-16", "530kB-1", "530kB-16")
+"""The cells of a run on a filesystem that has a disk below it: what durability costs."""
 
 QUICK = ("echo-1", "6kB-1", "6kB-8", "6kB-16", "530kB-1", "530kB-16", "each-16")
 """The cells of a quick run."""

@@ -21,6 +21,7 @@ from aiodicom.wire.dimse import RESPONSE, CommandField, CommandSet
 from aiodicom.wire.items import (
     AcceptedContext,
     ApplicationContext,
+    Item,
     MaximumLength,
     TransferSyntax,
     UserInformation,
@@ -101,6 +102,8 @@ class Null(asyncio.BufferedProtocol):
         """Take the head of a PDU, or all of one that is short; return how much, 0 for not yet."""
         if end - position < 6:
             return 0
+        kind: int
+        length: int
         kind, length = _PDU.unpack_from(_buffer, position)
         if kind == _P_DATA_TF:
             self._left = length
@@ -120,6 +123,7 @@ class Null(asyncio.BufferedProtocol):
         """Take the head of a PDV, and its data where it is a command; 0 for not yet."""
         if end - position < 6:
             return 0
+        length: int
         length, context, control = _PDV.unpack_from(_buffer, position)
         whole = length + 4
         if not control & _IS_COMMAND:
@@ -177,10 +181,9 @@ def _accepted(pdu: bytes) -> bytes:
         for context in request.presentation_contexts
     )
     user = UserInformation((MaximumLength(MAXIMUM_LENGTH),))
-    items = (ApplicationContext(APPLICATION_CONTEXT_NAME), *contexts, user)
-    return encode_pdu(
-        AssociateAccept(request.called_ae_title_field, request.calling_ae_title_field, items)
-    )
+    items: tuple[Item, ...] = (ApplicationContext(APPLICATION_CONTEXT_NAME), *contexts, user)
+    titles = request.called_ae_title_field, request.calling_ae_title_field
+    return encode_pdu(AssociateAccept(*titles, items))
 
 
 async def _serve(listening: socket.socket) -> None:

@@ -36,7 +36,7 @@ def resident_memory(pid: int) -> int:
 
 
 def forget_peak(pid: int) -> None:
-    """Let `peak_memory` begin anew with what is resident now; where that is not allowed, nothing."""
+    """Let `peak_memory` begin anew with what is resident now, where that is allowed."""
     for member in _family(pid):
         with contextlib.suppress(OSError):
             Path(f"/proc/{member}/clear_refs").write_text("5", encoding="ascii")
