@@ -26,6 +26,9 @@ PATIENCE = 10.0
 LARGE_PATIENCE = 60.0
 """Seconds without an answer: some decode and encode a large object before they give one."""
 
+IDLE_FACTOR = 5
+"""Idle associations are watched so many times longer than others are measured."""
+
 MANY = 10**7
 
 Sent = dict[Path, set[int]]
@@ -88,7 +91,7 @@ class Loading:
         return replace(measured, idle_mb=self.running.idle / 1e6)
 
     def _idle(self, cell: Cell) -> Measurement:
-        order = replace(self._order(0, 0), idle=cell.idle, seconds=max(5.0, self.seconds))
+        order = replace(self._order(0, 0), idle=cell.idle, seconds=IDLE_FACTOR * self.seconds)
         outcome = run_load(order)
         return Measurement(idle_kb=outcome.idle_memory / 1e3, idle_share=outcome.idle_share)
 

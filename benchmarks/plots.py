@@ -10,7 +10,7 @@ import matplotlib as mpl
 mpl.use("Agg")
 
 from matplotlib import pyplot as plt
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.cells import Kind
 from benchmarks.results import CellResults, Results
@@ -90,6 +90,7 @@ def _over_associations(
         panel.set_yscale("log")
         panel.set_xticks(ticks, [str(tick) for tick in ticks])
         panel.xaxis.set_minor_locator(NullLocator())
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         panel.yaxis.set_minor_formatter(NullFormatter())
         panel.grid(visible=True, which="major", color="#dddddd", linewidth=0.6)
@@ -145,8 +146,7 @@ def _idle_memory(run: Results, cell: CellResults, path: Path) -> None:
         color=[colour for _, _, colour in bars],
     )
     panel.bar_label(drawn, [f" {size:,.1f} kB" for size, _, _ in bars])
-    panel.set_xscale("log")
-    panel.set_xlim(right=max(size for size, _, _ in bars) * 2.5)
+    panel.set_xlim(right=max(size for size, _, _ in bars) * 1.15)
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     panel.set_xlabel(f"kB for each of {cell.cell.idle:,} idle associations")
     panel.spines[["top", "right"]].set_visible(False)
