@@ -8,7 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from aiodicom.wire.dimse import CommandField, CommandSet
+from aiodicom.wire.dimse import CommandField, CommandSet, Tag
 from aiodicom.wire.pdu import DataTransfer, decode_pdu
 from benchmarks.messages import LARGE, Message, Messages, instance_uid
 from benchmarks.objects import ct_dataset, write_ct
@@ -41,8 +41,8 @@ def test_a_patched_message_is_the_other_object(tmp_path: Path, size: int) -> Non
     message.patch(70_000)
     command, *fragments = pdvs(whole(message))
     values = CommandSet.decode(command[2])
-    assert values.affected_sop_instance_uid == instance_uid(70_000).decode()
-    assert values.message_id == 70_000 & 0xFFFF
+    assert values.uid(Tag.AFFECTED_SOP_INSTANCE_UID) == instance_uid(70_000).decode()
+    assert values.number(Tag.MESSAGE_ID) == 70_000 & 0xFFFF
     expected = ct_dataset(size).replace(instance_uid(0), instance_uid(70_000))
     assert b"".join(data for *_, data in fragments) == expected
     assert [last for _, last, _ in fragments] == [False] * (len(fragments) - 1) + [True]
@@ -62,7 +62,7 @@ def test_without_a_dataset_it_is_an_echo() -> None:
     assert is_command
     assert is_last
     command = CommandSet.decode(data)
-    assert (command.field, command.message_id) == (CommandField.C_ECHO, 3)
+    assert (command.field, command.number(Tag.MESSAGE_ID)) == (CommandField.C_ECHO, 3)
 
 
 def test_the_object_is_an_image(tmp_path: Path) -> None:
