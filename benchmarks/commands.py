@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     add = commands.add_parser("run", help="measure").add_argument
     add("--rounds", type=int, help="how often each measurement is made (default: 5)")
     add("--seconds", type=float, help="how long one lasts, about (default: 1)")
-    add("--quick", action="store_true", help="the main cells and receivers, one short round")
+    add("--quick", action="store_true", help="the main cells and receivers, two short rounds")
     add("--cells", nargs="+", choices=[each.key for each in CELLS], metavar="CELL")
     add("--receivers", nargs="+", choices=[each.key for each in RECEIVERS], metavar="RECEIVER")
     add("--folder", help=f"where receivers store (default: {SHARED_MEMORY})")
@@ -69,7 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, default=DEFAULT_FILE, metavar="FILE",
         help="where results are put after each round of a cell (default: %(default)s); what was "
         "measured on other filesystems stays in it")  # fmt: skip
-    add("--resume", action="store_true", help="measure only what the file does not hold yet")
+    add(
+        "--resume",
+        action="store_true",
+        help="measure only what the file does not hold yet, or has failed",
+    )
     commands.add_parser("list", help="the cells and receivers there are")
     report = commands.add_parser("report", help="make the tables and plots of results again")
     report.add_argument("files", nargs="+", type=Path, metavar="FILE",
@@ -85,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    rounds = asked.rounds or (1 if asked.quick else 5)
+    rounds = asked.rounds or (2 if asked.quick else 5)
     seconds = asked.seconds or (0.5 if asked.quick else 1.0)
     all_cells = [each.key for each in CELLS]
     all_receivers = [each.key for each in RECEIVERS]
@@ -102,7 +106,9 @@ def _run(asked: argparse.Namespace) -> int:
         results = Results(surroundings(folder, rounds, seconds))
         if asked.resume:
             kept = [each for each in load(asked.json) if each.filesystem == filesystem]
-            results = kept[0] if kept else results
+            results = merged([*kept, results])[0]
+            results.surroundings["rounds"] = rounds
+            results.forget_failures()
 
         def keep() -> None:
             save(asked.json, [*others, results])

@@ -85,6 +85,13 @@ class Results:
         """Return the results of a cell, which may be empty yet."""
         return self.cells.setdefault(cell.key, CellResults(cell))
 
+    def forget_failures(self) -> None:
+        """Let whoever has failed be measured again."""
+        for each in self.cells.values():
+            failed = [key for key, rounds in each.rounds.items() if any(m.error for m in rounds)]
+            for key in failed:
+                del each.rounds[key]
+
     def median(self, cell: str, receiver: str) -> Measurement | None:
         """Return a median without an error, None where there is none."""
         found = self.cells.get(cell)

@@ -106,3 +106,18 @@ def test_a_flipped_bit_in_the_header_is_seen_where_bytes_are_preserved(
 def test_hidden_files_are_the_receiver_s_own(folder: Path, sent: dict[Path, set[int]]) -> None:
     (folder / ".configuration").write_text("")
     check_stored(BY_NAME, folder, sent)
+
+
+@pytest.mark.parametrize("receiver", [BY_NAME, ANEW])
+def test_a_flipped_bit_far_inside_a_large_object_is_seen(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    dataset, folder = tmp_path / "ct.dataset", tmp_path / "received"
+    write_ct(dataset, 3_000_000)
+    folder.mkdir()
+    path = store(folder, dataset, 5)
+    data = bytearray(path.read_bytes())
+    data[2_000_000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(LoadError, match="is not what was sent"):
+        check_stored(receiver, folder, {dataset: {5}})

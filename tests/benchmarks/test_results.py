@@ -66,6 +66,12 @@ def test_of_a_cell_measured_twice_the_later_one_counts() -> None:
     assert measured.objects_per_second == 2
 
 
+def test_failures_are_forgotten_and_the_rest_is_kept() -> None:
+    made = results(ours=rounds(1), dcmtk=[Measurement(error="hung")])
+    made.forget_failures()
+    assert list(made.of(named("echo-1")).rounds) == ["ours"]
+
+
 def test_filesystems_are_kept_apart() -> None:
     disk = Results(AROUND | {"filesystem": "ext4"})
     assert [each.filesystem for each in merged([results(), disk])] == ["tmpfs", "ext4"]
