@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from benchmarks.cells import Kind
+from benchmarks.receivers.table import RECEIVERS
 from benchmarks.results import CellResults, Results
 
 __all__ = ["draw"]
@@ -32,6 +33,8 @@ STYLES = {
     "null": ("null receiver", "#000000", "", ":"),
 }
 """Of each receiver that is drawn: its short name, colour, marker and line."""
+
+ONE_AT_A_TIME = {receiver.key for receiver in RECEIVERS if receiver.one_at_a_time}
 
 DPI = 110
 
@@ -114,7 +117,8 @@ def _one_size(panel: Any, run: Results, size: int, attribute: str) -> list[int]:
             for count, cell in cells
             if (measured := run.median(cell, key))
         ]
-        if found:
+        # The p99 of one who serves one association after the other leaves their waiting out.
+        if found and not (key in ONE_AT_A_TIME and attribute == "p99_ms"):
             panel.plot(
                 *zip(*found, strict=True), line, label=name, color=colour, marker=marker or None,
                 markersize=5, linewidth=2 if key.startswith("ours") else 1.3,
