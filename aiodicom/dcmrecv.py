@@ -15,6 +15,7 @@ from aiodicom.cli.receiving import (
     DURABILITY,
     RECEIVER_DEFAULTS,
     STORAGE_MODE,
+    WORKERS,
     ExitCodes,
     Receiving,
     Trials,
@@ -50,6 +51,7 @@ COMMAND = Command(
             ),
         ),
         PROFILE,
+        Group("processing options", (WORKERS,)),
         *tls_options(acceptor=True),
         Group(
             "output options",

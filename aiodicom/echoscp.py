@@ -8,8 +8,8 @@ from typing import Any
 
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.network import network_options
-from aiodicom.cli.options import Command, port
-from aiodicom.cli.receiving import RECEIVER_DEFAULTS, Receiving, policy_of, run, server_of
+from aiodicom.cli.options import Command, Group, port
+from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.server import Server
@@ -24,6 +24,7 @@ COMMAND = Command(
         GENERAL_OF_RECEIVERS,
         network_options("ECHOSCP", "30", "30", 16382),
         preference_options(plus_prefix=False),
+        Group("processing options", (WORKERS,)),
         *tls_options(acceptor=True),
     ),
     {

@@ -6,13 +6,17 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["listen"]
+__all__ = ["listen", "listen_now"]
 
 BACKLOG = 1024
 """Connections that wait to be accepted."""
+
+_STREAM, _PASSIVE = socket.SOCK_STREAM, socket.AI_PASSIVE
+
+_Found = Sequence[tuple[Any, Any, int, str, tuple[Any, ...]]]
 
 
 async def listen(host: str | None, port: int) -> list[socket.socket]:
@@ -30,20 +34,39 @@ async def listen(host: str | None, port: int) -> list[socket.socket]:
     OSError
         Where that is not possible; says what was wanted.
     """
+    with _saying(host, port):
+        found: _Found = ()
+        if host:
+            loop = asyncio.get_running_loop()
+            found = await loop.getaddrinfo(host, port, type=_STREAM, flags=_PASSIVE)
+        return _open(found, port)
+
+
+def listen_now(host: str | None, port: int) -> list[socket.socket]:
+    """Do what `listen` does where there is no event loop; a name is looked up meanwhile."""
+    with _saying(host, port):
+        found: _Found = ()
+        if host:
+            found = socket.getaddrinfo(host, port, type=_STREAM, flags=_PASSIVE)
+        return _open(found, port)
+
+
+@contextlib.contextmanager
+def _saying(host: str | None, port: int) -> Iterator[None]:
+    """Have errors say what was wanted."""
     try:
-        return await _open(host, port)
+        yield
     except OSError as error:
         where = f"port {port} of {host or 'all interfaces'}"
         reason = f"cannot listen on {where}: {error.strerror}"
         raise OSError(error.errno, reason) from None
 
 
-async def _open(host: str | None, port: int) -> list[socket.socket]:
-    """Open the listening sockets; of port 0 all get the same one."""
-    if not host:
+def _open(found: _Found, port: int) -> list[socket.socket]:
+    """Open the listening sockets, on all interfaces where no address was asked for; of port 0
+    all get the same one."""
+    if not found:
         return [_everywhere(port)]
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     addresses = list(dict.fromkeys((family, address) for family, *_, address in found))
     for attempt in range(10):
         try:

@@ -10,21 +10,25 @@ import importlib.util
 import logging
 import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self
 
 import anyio
 
+from aiodicom.accepting import Accepting
 from aiodicom.access import Limits, Timeouts, check_ae_title
 from aiodicom.association import Service
 from aiodicom.describe import escape, uid_name
 from aiodicom.errors import AssociationRejected
-from aiodicom.listening import listen
+from aiodicom.listening import listen, listen_now
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
-from aiodicom.wire.buffers import Pool
+from aiodicom.shares import Share, Shares
+from aiodicom.wire.buffers import SLAB_SIZE, Pool
 from aiodicom.wire.negotiation import VERIFICATION, make_policy
+from aiodicom.worker import Worker
+from aiodicom.workers import Workers
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -36,14 +40,8 @@ logger = logging.getLogger("aiodicom.server")
 MAXIMUM_LENGTH = 1 << 17
 """Bytes of a P-DATA-TF that peers are told: few heads, and the most that DCMTK's senders use."""
 
-ACCEPT_BATCH = 64
-"""Connections that are accepted before other work has its turn."""
-
 LAST_WORDS = 1.0
 """Seconds that peers have to take our A-ABORT when the server stops."""
-
-RETRY_ACCEPT = 0.5
-"""Seconds without accepting after the process ran out of descriptors or memory."""
 
 HANDSHAKE = 60.0
 """Seconds for a TLS handshake, where the deadline for a request does not say."""
@@ -71,22 +69,29 @@ class Server:
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         grace: float = 5,
+        workers: int = 1,
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError(f"{port} is no TCP port: 0 to 65535")
         if not grace >= 0:
             raise ValueError(f"{grace} s are no grace: 0 or more")
+        self._limits = limits or Limits()
+        _check_workers(workers, self._limits)
         self.ae_title = check_ae_title(ae_title)
         self._service = service
         self._host = host
         self._port = port
         self._ssl = ssl
-        self._limits = limits or Limits()
         self._timeouts = timeouts or Timeouts()
         self._grace = grace
+        self._workers = workers
+        self._worker: Worker | None = None
+        self._share = Share(Shares())
         self._sockets: list[socket.socket] = []
+        self._accepting: Accepting | None = None
         self._connections: set[AcceptorConnection] = set()
         self._opening: set[asyncio.Task[None]] = set()
+        self._unmade: set[int] = set()  # numbers of connections that are being opened
         self._handlers = contextlib.AsyncExitStack()
         self._surroundings: Surroundings | None = None
         self._accepted = 0
@@ -109,7 +114,7 @@ class Server:
     @property
     def associations(self) -> int:
         """How many associations there are now, their running handlers included."""
-        return sum(c.is_conversing for c in self._connections)
+        return self._share.associations
 
     # Starting and stopping -----------------------------------------------------------------------
 
@@ -135,10 +140,11 @@ class Server:
         """
         if self._surroundings is not None or self._stopped.is_set():
             raise RuntimeError("a server is started once: make another one")
-        loop = asyncio.get_running_loop()
+        if self._workers > 1 and self._worker is None:
+            raise RuntimeError("a server of several workers is not entered, but run")
         self._surroundings = Surroundings(
-            loop,
-            Pool(self._limits.buffered_bytes),
+            asyncio.get_running_loop(),
+            Pool(self._limits.buffered_bytes // self._workers),
             dataclasses.replace(self._service, admit=self._admit),
             self._limits,
             self._timeouts,
@@ -149,15 +155,21 @@ class Server:
             await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
         try:
             await self._enter_handlers()
-            self._sockets = await listen(self._host, self._port)
+            if self._worker is not None:
+                await self._worker.ready()
+            else:
+                self._listen(await listen(self._host, self._port))
+                logger.info("Listening on port %d as %s", self.port, self.ae_title)
         except BaseException:
             await self._handlers.aclose()
             raise
-        for listening in self._sockets:
+        self._accepting = Accepting(self._sockets, self._share, self._open)
+
+    def _listen(self, sockets: list[socket.socket]) -> None:
+        self._sockets = sockets
+        for listening in sockets:
             listening.setblocking(False)
-            loop.add_reader(listening, self._accept, listening)
         self._port = self.addresses[0][1]
-        logger.info("Listening on port %d as %s", self.port, self.ae_title)
 
     async def _enter_handlers(self) -> None:
         service = self._service
@@ -194,9 +206,9 @@ class Server:
             self._ended.set()
 
     def _close_sockets(self) -> None:
-        loop = asyncio.get_running_loop()
+        if self._accepting is not None:
+            self._accepting.close()
         for listening in self._sockets:
-            loop.remove_reader(listening)
             listening.close()
         self._sockets = []
 
@@ -210,15 +222,30 @@ class Server:
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
 
-        For a program that is a DICOM receiver and nothing else.
+        For a program that is a DICOM receiver and nothing else. Of a server of several workers
+        every one of them is a process that is forked here: no other thread runs then.
 
         Raises
         ------
         OSError
             Where the port cannot be listened on, or a handler cannot be set up.
         """
-        uvloop_is_there = importlib.util.find_spec("uvloop") is not None
-        anyio.run(self._serve_until_signal, backend_options={"use_uvloop": uvloop_is_there})
+        if self._workers == 1:
+            _run(self._serve_until_signal)
+            return
+        shares = Shares(self._workers)
+        self._listen(listen_now(self._host, self._port))
+        try:
+            Workers(
+                self._workers,
+                self._work,
+                shares,
+                on_ready=self._tell_ready,
+                on_stopping=self._close_sockets,
+                grace=self._grace,
+            ).run()
+        finally:
+            self._close_sockets()
 
     async def _serve_until_signal(self) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -226,6 +253,21 @@ class Server:
                 async for number in signals:
                     logger.info("Stopping: %s", signal.Signals(number).name)
                     return
+
+    def _tell_ready(self) -> None:
+        where = f"port {self.port} as {self.ae_title}"
+        logger.info("Listening on %s, %d workers", where, self._workers)
+
+    def _work(self, worker: Worker) -> None:
+        """Be one of several workers, in its process."""
+        self._worker, self._share = worker, worker.share
+        _run(self._serve_until_told)
+
+    async def _serve_until_told(self) -> None:
+        assert self._worker is not None
+        with self._worker.attending():
+            async with self:
+                await self._worker.wait_stop()
 
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
@@ -241,44 +283,26 @@ class Server:
 
     # Connections ---------------------------------------------------------------------------------
 
-    def _accept(self, listening: socket.socket) -> None:
-        for _ in range(ACCEPT_BATCH):
-            try:
-                accepted, address = listening.accept()
-            except (BlockingIOError, InterruptedError):
-                return
-            except ConnectionAbortedError:
-                continue
-            except OSError as error:
-                self._cannot_accept(listening, error)
-                return
-            if len(self._connections) + len(self._opening) >= self._limits.connections:
-                logger.warning("Too many connections: one is closed")
-                accepted.close()
-                continue
-            self._open(accepted, address)
-
-    def _cannot_accept(self, listening: socket.socket, error: OSError) -> None:
-        """Wait a little: a listening socket that nothing is accepted from stays readable."""
-        logger.error("Cannot accept connections for %s s: %s", RETRY_ACCEPT, error)
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(listening)
-        loop.call_later(RETRY_ACCEPT, self._watch, listening)
-
-    def _watch(self, listening: socket.socket) -> None:
-        if not self._stopped.is_set():
-            asyncio.get_running_loop().add_reader(listening, self._accept, listening)
-
     def _open(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+        if self._share.add_connection() > self._limits.connections:
+            logger.warning("Too many connections: one is closed")
+            accepted.close()
+            self._share.add_connection(-1)
+            return
         accepted.setblocking(False)
-        task = asyncio.get_running_loop().create_task(self._connect(accepted, address))
+        number = self._accepted = self._accepted + 1
+        self._unmade.add(number)
+        opening = self._connect(number, accepted, address)
+        task = asyncio.get_running_loop().create_task(opening)
         self._opening.add(task)
-        task.add_done_callback(functools.partial(self._opened, accepted))
+        task.add_done_callback(functools.partial(self._opened, number, accepted))
 
-    async def _connect(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+    async def _connect(
+        self, number: int, accepted: socket.socket, address: tuple[Any, ...]
+    ) -> None:
         assert self._surroundings is not None
-        loop, self._accepted = self._surroundings.loop, self._accepted + 1
-        factory = functools.partial(AcceptorConnection, self._surroundings, self._accepted)
+        loop = self._surroundings.loop
+        factory = functools.partial(AcceptorConnection, self._surroundings, number)
         try:
             if self._ssl is None:
                 await loop.connect_accepted_socket(factory, accepted)
@@ -299,25 +323,39 @@ class Server:
         else:
             logger.warning("No TLS connection with %s: %s", address, _why_no_tls(error))
 
-    def _opened(self, accepted: socket.socket, task: asyncio.Task[None]) -> None:
+    def _opened(self, number: int, accepted: socket.socket, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
         if task.cancelled():  # perhaps before it began
             accepted.close()
+        if number in self._unmade:
+            self._unmade.remove(number)
+            self._count_out()
         self._changed.set()
 
     def _made(self, connection: AcceptorConnection) -> None:
+        self._unmade.discard(connection.number)
         self._connections.add(connection)
         if self._stopped.is_set():
             connection.abort()
 
     def _gone(self, connection: AcceptorConnection) -> None:
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._count_out()
         self._changed.set()
 
+    def _count_out(self) -> None:
+        self._share.add_connection(-1)
+        if self._accepting is not None:
+            self._accepting.has_fewer()
+
     def _admit(self) -> None:
-        """Say no to one association too many; the one that asks is counted already."""
-        limit = self._limits.associations
-        if len(self._connections) > limit and self.associations > limit:  # counting takes time
+        """Count the association whose conversation calls this; say no where it is one too many."""
+        count = self._share.add_association()
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(lambda _: self._share.add_association(-1))
+        if count > self._limits.associations:
             raise AssociationRejected("too many associations", 2, 3, 2)
 
 
@@ -338,6 +376,7 @@ def serve(
     limits: Limits | None = None,
     timeouts: Timeouts | None = None,
     grace: float = 5,
+    workers: int = 1,
 ) -> Server:
     """Make a DICOM acceptor, to be entered with ``async with``.
 
@@ -380,6 +419,10 @@ def serve(
         What peers may cost, and how long they are waited for.
     grace : float
         Seconds that running stores have when the server stops.
+    workers : int
+        How many processes `Server.run` makes, on one port. Limits hold for all of them together,
+        and each one has its part of ``Limits.buffered_bytes``. Handlers are entered in every one,
+        and share nothing. A server of several cannot be entered.
 
     Raises
     ------
@@ -402,6 +445,7 @@ def serve(
         limits=limits,
         timeouts=timeouts,
         grace=grace,
+        workers=workers,
     )
 
 
@@ -421,6 +465,20 @@ def _ran(make: Callable[_P, Server]) -> Callable[_P, None]:
 
 
 run = _ran(serve)
+
+
+def _run(serve: Callable[[], Awaitable[None]]) -> None:
+    uvloop_is_there = importlib.util.find_spec("uvloop") is not None
+    anyio.run(serve, backend_options={"use_uvloop": uvloop_is_there})
+
+
+def _check_workers(workers: int, limits: Limits) -> None:
+    if workers < 1:
+        raise ValueError(f"{workers} workers serve nobody: 1 or more")
+    least = 2 * SLAB_SIZE
+    if limits.buffered_bytes // workers < least:
+        needed = f"{workers} workers need {workers * least} or more"
+        raise ValueError(f"buffered_bytes is {limits.buffered_bytes}: {needed}")
 
 
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")

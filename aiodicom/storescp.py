@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,11 +16,13 @@ from aiodicom.cli.receiving import (
     DURABILITY,
     RECEIVER_DEFAULTS,
     STORAGE_MODE,
+    WORKERS,
     Receiving,
     Trials,
     admission,
     extension,
     ignore,
+    needs_one_worker,
     policy_of,
     run,
     server_of,
@@ -48,6 +51,7 @@ _PROCESSING = Group(
         Option(("--fork",), "process", "serve associations side by side (default)"),
         Option(("--single-process",), "process", "serve one association after the other: no effect",
                note=_SIDE_BY_SIDE),
+        WORKERS,
         Option(("--max-associations",), "associations",
                "admit at most n associations at a time (default: 10000)", "[n]umber", count(1)),
         Option(("-ac", "--access-full"), "access", "do not ask TCP wrappers (default)"),
@@ -192,6 +196,15 @@ _EVENTS = Group(
 
 _SORTING = ("--sort-conc-studies", "--sort-on-study-uid", "--sort-on-patientname")
 
+_WHOLE_STUDIES = (
+    "--sort-conc-studies",
+    "--sort-on-patientname",
+    "--exec-on-eostudy",
+    "--rename-on-eostudy",
+    "--eostudy-timeout",
+)
+_PARTS = "the associations of one study may go to several workers, none of which sees its end"
+
 COMMAND = Command(
     "storescp",
     "receives objects of every storage SOP class and stores them",
@@ -252,6 +265,7 @@ COMMAND = Command(
         *tls_rules(acceptor=True),
     ),
     TLS_ANSWERS,
+    (needs_one_worker(_PARTS, *_WHOLE_STUDIES),),
 )
 
 
@@ -266,12 +280,14 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     on_ended: Callable[[AssociationInfo], None] | None = None
     handlers: list[Any] = []
     store: StoreHandler = ignore
+    workers = settings["workers"]
     if not settings["ignores"]:
         actions = Actions(
             on_reception=settings["on_reception"],
             on_study_end=settings["on_study_end"],
             waits=settings["waits"],
             looks_up=not settings["no_lookup"],
+            at_once=max((os.cpu_count() or 1) // workers, 1),
         )
         studies = Studies(
             timeout=settings["study_timeout"],
@@ -284,7 +300,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
             layout=Layout(settings["names"], settings["sorting"], settings["extension"]),
             with_meta=settings["with_meta"],
             on_stored=actions.stored if settings["on_reception"] else None,
-            studies=studies,
+            studies=studies if workers == 1 else None,
         )
         handlers = [actions, store]
 

@@ -15,10 +15,10 @@ PACKAGE = Path(aiodicom.__file__).parent
 FLOORS = (
     ("errors",),
     ("wire",),
-    ("dataset", "describe", "access", "tls", "listening"),
-    ("requests", "objects"),
+    ("dataset", "describe", "access", "tls", "listening", "shares"),
+    ("requests", "objects", "accepting", "worker"),
     ("answering",),
-    ("association",),
+    ("association", "workers"),
     ("protocol", "storage"),
     ("server", "client"),
     ("__init__",),
@@ -31,6 +31,9 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 STORAGE_KNOWS = {"requests", "dataset", "wire", "errors", "describe", "storage"}
+
+PROGRAMS = ("server", "worker", "workers")
+"""Where run() is, which owns its process."""
 
 NO_IO = {"asyncio", "socket", "ssl", "selectors", "threading", "concurrent", "time", "logging"}
 NO_TRANSPORTS = {"socket", "ssl", "selectors", "threading", "pathlib"}
@@ -109,7 +112,7 @@ def test_errors_import_nothing() -> None:
 def test_the_library_installs_no_signal_handlers_and_sets_up_no_logging() -> None:
     """But for run() and the commands, which are programs."""
     for path in files():
-        if room_of(path) not in ("server", "cli", "storescp", "echoscp", "__main__"):
+        if room_of(path) not in (*PROGRAMS, "cli", "storescp", "echoscp", "__main__"):
             assert "signal" not in outside(path), name_of(path)
         if room_of(path) not in ("cli", "__main__"):
             text = path.read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ from tests.peer import (
     echo_command,
     store_pdus,
 )
-from tests.serving import MIB, TIMEOUTS, Gate, Keeper, discard, empty, happens, serving
+from tests.serving import MIB, TIMEOUTS, Gate, Keeper, accept, discard, empty, happens, serving
 
 JPEG = "1.2.840.10008.1.2.4.50"
 
@@ -294,7 +294,7 @@ async def test_the_names_of_the_debug_log_are_imported_by_another_thread(
 async def test_out_of_descriptors(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("aiodicom.server.RETRY_ACCEPT", 0.05)
+    monkeypatch.setattr("aiodicom.accepting.RETRY", 0.05)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with serving() as server:
         spare = socket.socket()
@@ -537,7 +537,7 @@ async def test_a_peer_that_does_not_close_cannot_stop_the_stop() -> None:
 async def test_a_connection_that_is_being_opened_when_it_stops_is_closed() -> None:
     async with serving(grace=60) as server:
         with socket.create_connection(("127.0.0.1", server.port)) as client:
-            server._accept(server._sockets[0])
+            accept(server)
             async with asyncio.timeout(5):
                 await server.stop()
             assert client.recv(1) == b""

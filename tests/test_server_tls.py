@@ -17,7 +17,7 @@ import aiodicom
 from aiodicom import Status
 from aiodicom.wire.pdu import Abort
 from tests.peer import PATIENCE, Peer, ct_dataset
-from tests.serving import MIB, TIMEOUTS, Gate, Keeper, discard, empty, happens, serving
+from tests.serving import MIB, TIMEOUTS, Gate, Keeper, accept, discard, empty, happens, serving
 
 CA = trustme.CA()
 
@@ -230,7 +230,7 @@ async def test_a_stop_does_not_wait_for_a_handshake() -> None:
 async def test_a_stop_before_a_handshake_has_begun_closes_the_connection() -> None:
     async with serving(ssl=acceptor()) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as silent:
-            server._accept(server._sockets[0])
+            accept(server)
             assert server._opening
             await server.stop()
             assert silent.recv(1) == b""

@@ -158,38 +158,89 @@ class _Rephrase(logging.Filter):
 
 
 _Write = Callable[[logging.LogRecord], object]
-_Lines = queue.Queue[tuple[_Write, logging.LogRecord] | None]
+_Queue = queue.Queue[tuple[_Write, logging.LogRecord] | None]
+
+
+class _Lines:
+    """Lines on their way to whoever reads them, and the thread that writes them."""
+
+    def __init__(self) -> None:
+        self.queue: _Queue = queue.Queue(LOG_QUEUE)
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=_write_lines, args=(self.queue,), daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Write what waits, as far as that is read in time; `start` goes on."""
+        thread = self._thread
+        if thread is None:
+            return
+        with contextlib.suppress(queue.Full):
+            self.queue.put(None, timeout=LAST_LINES)
+            self._thread = None
+        thread.join(LAST_LINES)
+
+    def restart(self) -> None:
+        """Go on in a process that was just forked, where there is no thread of ours."""
+        self.queue = queue.Queue(LOG_QUEUE)  # what waits in the other is the parent's to write
+        self._thread = None
+        self.start()
 
 
 class _Dropping(logging.handlers.QueueHandler):
     """Hands records to a thread: a standard error that nobody reads must not stop the loop."""
 
     def __init__(self, lines: _Lines, write: _Write) -> None:
-        super().__init__(lines)
+        super().__init__(lines.queue)
+        self._lines = lines
         self._write = write
 
     def enqueue(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(queue.Full):
-            self.queue.put_nowait((self._write, record))
+            self._lines.queue.put_nowait((self._write, record))
+
+    def close(self) -> None:
+        self._lines.stop()
+        super().close()
 
 
 @contextlib.contextmanager
 def _writer() -> Iterator[_Lines]:
-    lines: _Lines = queue.Queue(LOG_QUEUE)
-    thread = threading.Thread(target=_write_lines, args=(lines,), daemon=True)
-    thread.start()
+    lines = _Lines()
+    lines.start()
+    _running.append(lines)
     try:
         yield lines
     finally:
-        with contextlib.suppress(queue.Full):
-            lines.put(None, timeout=LAST_LINES)
-        thread.join(LAST_LINES)
+        _running.remove(lines)
+        lines.stop()
 
 
-def _write_lines(lines: _Lines) -> None:
+def _write_lines(lines: _Queue) -> None:
     while (item := lines.get()) is not None:
         write, record = item
         write(record)
+
+
+# A process that forks has no thread meanwhile: it could be holding a lock, a file's for instance,
+# that nobody would ever release in the other process.
+
+_running: list[_Lines] = []
+
+
+def _each(act: Callable[[_Lines], None]) -> None:
+    for lines in _running:
+        act(lines)
+
+
+os.register_at_fork(
+    before=functools.partial(_each, _Lines.stop),
+    after_in_parent=functools.partial(_each, _Lines.start),
+    after_in_child=functools.partial(_each, _Lines.restart),
+)
 
 
 def _write_line(descriptor: int | None, record: logging.LogRecord) -> None:

@@ -157,6 +157,8 @@ class Command:
         What options do not go together.
     answers : mapping of str to callable
         Names of options that are answered with a text, whatever else is there.
+    checks : tuple of callable
+        Further rules, of what depends on values: given the settings, they raise `UsageError`.
     """
 
     name: str
@@ -166,6 +168,7 @@ class Command:
     defaults: Mapping[str, object] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     answers: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    checks: tuple[Callable[[Mapping[str, object]], None], ...] = ()
 
     def parse(self, arguments: Sequence[str]) -> dict[str, object]:
         """Return the settings that `arguments` make.
@@ -206,7 +209,10 @@ class Command:
         for rule in self.rules:
             rule(in_effect.values())
         everybodys = {"given": frozenset(in_effect.values()), "notes": tuple(notes)}
-        return settings | self._take(given) | everybodys
+        settings |= self._take(given) | everybodys
+        for check in self.checks:
+            check(settings)
+        return settings
 
     def _take(self, given: Sequence[str]) -> dict[str, object]:
         names = list(self.parameters)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -14,7 +15,7 @@ from aiodicom.access import Limits
 from aiodicom.association import Service
 from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.network import host_of, timeouts_of
-from aiodicom.cli.options import Option
+from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
 from aiodicom.cli.tls import TLS_DEFAULTS, acceptor_context
 from aiodicom.dataset import DatasetStream
@@ -30,12 +31,14 @@ __all__ = [
     "DURABILITY",
     "RECEIVER_DEFAULTS",
     "STORAGE_MODE",
+    "WORKERS",
     "ExitCodes",
     "Receiving",
     "Trials",
     "admission",
     "extension",
     "ignore",
+    "needs_one_worker",
     "policy_of",
     "run",
     "server_of",
@@ -49,6 +52,7 @@ RECEIVER_DEFAULTS: Mapping[str, object] = {
     "verbose_pc": False,
     "host": None,
     "association": 30.0,
+    "workers": 1,
 }
 """What stands of the options of all receivers where nothing is said."""
 
@@ -72,6 +76,50 @@ DURABILITY = Option(
     "success means on the disk (durable, default) or with the system (none)",
     "[w]hat", _durability,
 )  # fmt: skip
+
+
+MAXIMUM_WORKERS = 128
+"""More would have too little each of the memory that all of them may use."""
+
+_some_workers = count(1, MAXIMUM_WORKERS)
+
+
+def _workers(text: str) -> int:
+    """Convert a number of workers."""
+    if text != "auto":
+        return _some_workers(text)
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAXIMUM_WORKERS)
+    return min(os.cpu_count() or 1, MAXIMUM_WORKERS)
+
+
+WORKERS = Option(
+    ("--workers",),
+    "workers",
+    "number of processes that share the port (default: 1; auto: one a core)",
+    "[n]umber",
+    _workers,
+)
+"""Of all receivers."""
+
+
+def needs_one_worker(why: str, *names: str) -> Callable[[Mapping[str, object]], None]:
+    """Return the check that some options, by their long names, are not used with several workers.
+
+    Parameters
+    ----------
+    why : str
+        Why not.
+    """
+
+    def check(settings: Mapping[str, object]) -> None:
+        given = settings["given"]
+        assert isinstance(given, frozenset)
+        for name in names:
+            if settings["workers"] != 1 and name in given:
+                raise UsageError(f"{name} not allowed with --workers {settings['workers']}: {why}")
+
+    return check
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +237,7 @@ def server_of(
         ssl=ssl,
         limits=receiving.limits,
         timeouts=timeouts_of(settings),
+        workers=settings["workers"],
     )
 
 

@@ -1,0 +1,352 @@
+"""Several processes on one port: a parent that forks them, replaces those that die, and drains.
+
+The parent has no event loop and no thread: it waits for signals, and for what its workers say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pickle
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from aiodicom.shares import Share, Shares
+from aiodicom.worker import GO, READY, SIGNALS, Worker
+
+__all__ = ["Workers"]
+
+logger = logging.getLogger("aiodicom.workers")
+
+SHORTEST_DELAY = 0.1
+LONGEST_DELAY = 5.0
+"""Seconds before a worker that has died is replaced: they double while it dies young."""
+
+YOUNG = 10.0
+"""Seconds within which a worker dies young."""
+
+MORE_GRACE = 15.0
+"""Seconds beyond their grace that workers have to end, for handlers and what follows objects."""
+
+
+ECHO = 1.0
+"""Seconds within which a second signal is the first one, come by another way: whoever sends one to
+a process and to its group, as `timeout` does, has said it once."""
+
+
+@dataclass(slots=True)
+class _Child:
+    """A worker, as the parent sees it."""
+
+    index: int
+    pid: int
+    channel: socket.socket
+    born: float
+    said: bytearray = field(default_factory=bytearray)
+    is_killed: bool = False
+
+    @property
+    def is_ready(self) -> bool:
+        return self.said[:1] == READY
+
+    @property
+    def name(self) -> str:
+        return f"Worker {self.index + 1} (process {self.pid})"
+
+    def error(self) -> BaseException | None:
+        """Return what it has said that it ended with."""
+        with contextlib.suppress(Exception):  # it has died in the middle of that
+            error = pickle.loads(self.said.removeprefix(READY))
+            return error if isinstance(error, BaseException) else None
+        return None
+
+
+class Workers:
+    """The parent of several processes that do the same work; see `run`.
+
+    Parameters
+    ----------
+    count : int
+        How many there are to be.
+    work : callable
+        What each of them does, in a process of its own. It returns when it was told to stop.
+    shares : Shares
+        A slot for each of them.
+    on_ready : callable
+        Called in the parent when all of them are ready.
+    on_stopping : callable
+        Called in the parent before they are told to stop.
+    grace : float
+        Seconds that they have to end, besides what every one needs.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        work: Callable[[Worker], None],
+        shares: Shares,
+        *,
+        on_ready: Callable[[], None],
+        on_stopping: Callable[[], None],
+        grace: float,
+    ) -> None:
+        self._count = count
+        self._work = work
+        self._shares = shares
+        self._on_ready = on_ready
+        self._on_stopping = on_stopping
+        self._grace = grace
+        self._children: dict[int, _Child] = {}
+        self._missing: dict[int, float] = {}  # when they are due
+        self._delays: dict[int, float] = {}  # before they are replaced the next time
+        self._were_ready = False
+        self._failure: BaseException | None = None
+        self._stopping_since: float | None = None
+        self._deadline: float | None = None
+        self._selector = selectors.DefaultSelector()
+        self._signals, self._wakeup = socket.socketpair()
+
+    def run(self) -> None:
+        """Have the workers work until SIGINT or SIGTERM. In the main thread, without others.
+
+        Raises
+        ------
+        Exception
+            What a worker could not start for, before all of them were ready.
+        ChildProcessError
+            Where one has died before that and not said why.
+        """
+        with self._hearing_signals():
+            try:
+                for index in range(self._count):
+                    self._fork(index)
+                while self._children or self._stopping_since is None:
+                    self._turn()
+            finally:
+                self._kill()
+                for child in list(self._children.values()):
+                    os.waitpid(child.pid, 0)
+                    self._close(child)
+        if self._failure is not None:
+            raise self._failure
+
+    # Signals -------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _hearing_signals(self) -> Iterator[None]:
+        """Have the signals that matter wake the selector while the body runs."""
+        for end in (self._signals, self._wakeup):
+            end.setblocking(False)
+        self._selector.register(self._signals, selectors.EVENT_READ)
+        fd = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        self._fd_before = fd
+        self._handlers_before = {
+            number: signal.signal(number, _heard) for number in (*SIGNALS, signal.SIGCHLD)
+        }
+        try:
+            yield
+        finally:
+            self._restore_signals()
+            self._selector.close()
+            self._signals.close()
+            self._wakeup.close()
+
+    def _restore_signals(self) -> None:
+        for number, handler in self._handlers_before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        signal.set_wakeup_fd(self._fd_before)
+
+    def _take_signals(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for number in self._signals.recv(4096):
+                if number in SIGNALS:
+                    self._stop(signal.Signals(number))
+
+    # Waiting -------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """Wait until something happens or is due, and do what follows from it."""
+        for key, _ in self._selector.select(self._patience()):
+            if key.data is None:
+                self._take_signals()
+            else:
+                self._listen(key.data)
+        self._take_signals()  # first: one for all may have ended a worker before we looked
+        for child in list(self._children.values()):
+            self._look_after(child)
+        now = time.monotonic()
+        for index in [index for index, due in self._missing.items() if due <= now]:
+            del self._missing[index]
+            self._replace(index)
+        if self._deadline is not None and self._deadline <= now:
+            self._kill()
+
+    def _patience(self) -> float | None:
+        dues = list(self._missing.values())
+        if self._deadline is not None:
+            dues.append(self._deadline)
+        return max(0.0, min(dues) - time.monotonic()) if dues else None
+
+    def _listen(self, child: _Child) -> None:
+        was_ready = child.is_ready
+        with contextlib.suppress(BlockingIOError, ConnectionResetError):
+            while said := child.channel.recv(1 << 16):
+                child.said += said
+            self._unregister(child)  # the end of it; of the worker's SIGCHLD tells
+        if child.is_ready and not was_ready:
+            self._hear_ready(child)
+
+    def _hear_ready(self, child: _Child) -> None:
+        if self._were_ready:
+            _say_go(child)
+            return
+        if len(self._children) == self._count and all(c.is_ready for c in self._children.values()):
+            self._were_ready = True
+            self._on_ready()
+            for each in self._children.values():
+                _say_go(each)
+
+    # Ends ----------------------------------------------------------------------------------------
+
+    def _look_after(self, child: _Child) -> None:
+        """See whether a worker has ended, and replace it."""
+        try:
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody else has seen its end
+            pid, status = child.pid, 0
+        if not pid:
+            return
+        self._close(child)
+        self._shares.clear(child.index)
+        how = _how(os.waitstatus_to_exitcode(status), child.error())
+        if self._stopping_since is not None:
+            if status and not child.is_killed and self._failure is None:
+                logger.error("%s has ended with %s while it was to stop", child.name, how)
+        elif not self._were_ready:
+            self._failure = child.error() or ChildProcessError(f"a worker has ended with {how}")
+            self._stop(None)
+        else:
+            delay = self._delay(child)
+            logger.error("%s has ended with %s: replaced in %.1f s", child.name, how, delay)
+
+    def _delay(self, child: _Child) -> float:
+        """Have a worker replaced; return the seconds until then."""
+        now = time.monotonic()
+        is_young = now - child.born < YOUNG
+        delay = self._delays.get(child.index, SHORTEST_DELAY) if is_young else SHORTEST_DELAY
+        self._delays[child.index] = min(2 * delay, LONGEST_DELAY)
+        self._missing[child.index] = now + delay
+        return delay
+
+    def _close(self, child: _Child) -> None:
+        self._listen(child)
+        self._unregister(child)
+        child.channel.close()
+        del self._children[child.index]
+
+    def _unregister(self, child: _Child) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(child.channel)
+
+    def _stop(self, number: signal.Signals | None) -> None:
+        """Tell all workers to stop; the second time, end them."""
+        now = time.monotonic()
+        if self._stopping_since is not None:
+            if now - self._stopping_since > ECHO:
+                self._kill()
+            return
+        if number is not None:
+            logger.info("Stopping: %s", number.name)
+        self._stopping_since = now
+        self._deadline = now + self._grace + MORE_GRACE
+        self._missing.clear()
+        self._on_stopping()
+        for child in self._children.values():
+            os.kill(child.pid, signal.SIGTERM)
+
+    def _kill(self) -> None:
+        self._deadline = None
+        for child in self._children.values():
+            if not child.is_killed:
+                child.is_killed = True
+                logger.error("%s is killed: it has not stopped", child.name)
+                os.kill(child.pid, signal.SIGKILL)
+
+    # Forking -------------------------------------------------------------------------------------
+
+    def _replace(self, index: int) -> None:
+        try:
+            self._fork(index)
+        except OSError as error:  # too many processes, no memory
+            logger.error("Worker %d cannot be replaced now: %s", index + 1, error.strerror)
+            self._missing[index] = time.monotonic() + LONGEST_DELAY
+
+    def _fork(self, index: int) -> None:
+        """Make a worker.
+
+        Raises
+        ------
+        OSError
+            Where the system does not let us.
+        """
+        for stream in (sys.stdout, sys.stderr):  # else the worker writes what waits once more
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, signal.SIGCHLD))
+            try:
+                pid = os.fork()
+                if not pid:
+                    ours.close()
+                    self._become(Worker(Share(self._shares, index), theirs, mask))
+            except OSError:
+                ours.close()
+                raise
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        ours.setblocking(False)
+        child = self._children[index] = _Child(index, pid, ours, time.monotonic())
+        self._selector.register(ours, selectors.EVENT_READ, child)
+
+    def _become(self, worker: Worker) -> NoReturn:
+        """Be a worker, in its process: nothing of the parent's is run or held here."""
+        code = 1
+        try:
+            self._restore_signals()
+            self._selector.close()
+            for end in (self._signals, self._wakeup, *(c.channel for c in self._children.values())):
+                end.close()  # as long as one of us had it, the others would not see its end
+            self._work(worker)
+            code = 0
+        except BaseException as error:
+            worker.failed(error)
+        finally:
+            with contextlib.suppress(Exception):
+                logging.shutdown()
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(Exception):
+                    stream.flush()
+            os._exit(code)
+
+
+def _heard(number: int, frame: object) -> None:
+    """Do nothing: the wake-up descriptor has it."""
+
+
+def _say_go(child: _Child) -> None:
+    with contextlib.suppress(OSError):  # of one that has just died, SIGCHLD tells
+        child.channel.send(GO)
+
+
+def _how(code: int, error: BaseException | None) -> str:
+    if code < 0:
+        return f"signal {-code}"
+    return f"exit code {code}" + (f" ({error})" if error is not None else "")
