@@ -13,7 +13,7 @@ __all__ = ["BATCH", "Share", "Shares"]
 BATCH = 64
 """Connections that are accepted before other work has its turn."""
 
-OVERLOOKED = 6
+OVERLOOKED = 10
 """Times in a row that connections are left in vain to a worker before it is passed over."""
 
 SLOT = 8
@@ -117,7 +117,7 @@ class Share:
         """
         if self._has_moved():
             return max(self.room(), 1)
-        return 1 << self._in_vain
+        return 1 << (self._in_vain >> 1)
 
     def left_in_vain(self, is_in_vain: bool) -> None:
         """Hear whether what was left to another one was still there.

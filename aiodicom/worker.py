@@ -75,6 +75,7 @@ class Worker:
 
     async def ready(self) -> None:
         """Say that this worker could serve, and wait until all could."""
+        self.share.serve(True)  # now: else who is told to go first would take everything
         with contextlib.suppress(OSError):  # of a parent that is gone, `_hear` hears
             self._channel.send(READY)
         await self._may_go.wait()

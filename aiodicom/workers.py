@@ -209,9 +209,9 @@ class Workers:
             return
         if len(self._children) == self._count and all(c.is_ready for c in self._children.values()):
             self._were_ready = True
-            self._on_ready()
             for each in self._children.values():
                 _say_go(each)
+            self._on_ready()
 
     # Ends ----------------------------------------------------------------------------------------
 
