@@ -43,8 +43,8 @@ class Worker:
     channel : socket.socket
         To its parent, which is gone when that ends.
     mask : set of int
-        The signals to be blocked while it serves. Until then, and from then on, those that end a
-        server are blocked as well, so that none comes at a wrong time.
+        The signals to be blocked while it serves. Until then those that end a server are blocked
+        as well, and afterwards they are ignored, so that none comes at a wrong time.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Worker:
         try:
             yield
         finally:
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
             for number in SIGNALS:
                 loop.remove_signal_handler(number)
+                signal.signal(number, signal.SIG_IGN)  # whatever thread it is sent to
             loop.remove_reader(self._channel)
 
     async def ready(self) -> None:

@@ -119,9 +119,9 @@ class Workers:
         Raises
         ------
         Exception
-            What a worker could not start for, before all of them were ready.
+            What a worker could not start for before all of them were ready, or could not stop for.
         ChildProcessError
-            Where one has died before that and not said why.
+            Where one has died before or then, and not said why.
         """
         with self._hearing_signals():
             try:
@@ -207,6 +207,8 @@ class Workers:
         if self._were_ready:
             _say_go(child)
             return
+        if self._stopping_since is not None:
+            return
         if len(self._children) == self._count and all(c.is_ready for c in self._children.values()):
             self._were_ready = True
             for each in self._children.values():
@@ -225,13 +227,16 @@ class Workers:
             return
         self._close(child)
         self._shares.clear(child.index)
-        how = _how(os.waitstatus_to_exitcode(status), child.error())
-        if self._stopping_since is not None:
-            if status and not child.is_killed and self._failure is None:
-                logger.error("%s has ended with %s while it was to stop", child.name, how)
-        elif not self._were_ready:
-            self._failure = child.error() or ChildProcessError(f"a worker has ended with {how}")
-            self._stop(None)
+        code = os.waitstatus_to_exitcode(status)
+        how = _how(code, child.error())
+        is_stopping = self._stopping_since is not None
+        if is_stopping or not self._were_ready:
+            # Between heeding a signal and ignoring it there is a moment when it ends a process.
+            is_expected = is_stopping and (child.is_killed or -code in (0, *SIGNALS))
+            if not is_expected and self._failure is None:
+                self._failure = child.error() or ChildProcessError(f"a worker ended with {how}")
+            if not is_stopping:
+                self._stop(None)
         else:
             delay = self._delay(child)
             logger.error("%s has ended with %s: replaced in %.1f s", child.name, how, delay)

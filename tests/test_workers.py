@@ -102,10 +102,7 @@ def wait_replaced(receiver: Receiver, gone: int) -> None:
 
 def has_storage(pid: int) -> bool:
     """Tell whether a worker has begun so far as to hold the lock of its storage."""
-    links = (os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir())
-    with contextlib.suppress(OSError):
-        return any(link.endswith(".lock") for link in links)
-    return False
+    return any(link.endswith(".lock") for link in links_of(pid))
 
 
 @contextlib.contextmanager
@@ -116,6 +113,39 @@ def senders(port: int, count: int) -> Iterator[list[Sender]]:
         for sender in made:
             sender.associate()
         yield made
+
+
+def worker_of(receiver: Receiver, sender: Sender) -> int:
+    """The process id of the worker that serves an association, by its socket."""
+    ours, theirs = sender.socket.getsockname()[1], sender.socket.getpeername()[1]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, *_, inode = line.split()[:10]
+        if (int(local[-4:], 16), int(remote[-4:], 16)) == (theirs, ours):
+            wanted = f"socket:[{inode}]"
+            return next(pid for pid in workers_of(receiver) if wanted in links_of(pid))
+    raise AssertionError("it has no worker")
+
+
+def links_of(pid: int) -> set[str]:
+    """What a process has open."""
+    opened = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            opened.add(os.readlink(entry))
+    return opened
+
+
+@contextlib.contextmanager
+def one_each(receiver: Receiver) -> Iterator[list[Sender]]:
+    """Two associations, with the first worker and with the second."""
+    with contextlib.ExitStack() as opened:
+        found: dict[int, Sender] = {}
+        for _ in tries("one worker has them all"):
+            (sender,) = opened.enter_context(senders(receiver.port, 1))
+            found.setdefault(worker_of(receiver, sender), sender)
+            if len(found) == 2:
+                break
+        yield [found[pid] for pid in workers_of(receiver)]
 
 
 def answers(sender: Sender, uid: str) -> bool:
@@ -140,15 +170,14 @@ def hear_abort(sender: Sender) -> None:
 
 
 def test_objects_of_several_associations_are_stored_by_both_workers(tmp_path: Path) -> None:
-    with storing(tmp_path) as receiver, senders(receiver.port, 8) as each:
-        for number, sender in enumerate(each):
+    with (
+        storing(tmp_path) as receiver,
+        one_each(receiver) as two,
+        senders(receiver.port, 6) as six,
+    ):
+        for number, sender in enumerate([*two, *six]):
             assert sender.store(f"1.2.{number}") == Status.SUCCESS
-        os.kill(workers_of(receiver)[0], signal.SIGKILL)
-        left = [answers(sender, f"1.3.{number}") for number, sender in enumerate(each)]
-        assert left.count(True) == 4
-    names = {f"CT.1.2.{number}" for number in range(8)}
-    names |= {f"CT.1.3.{number}" for number, stored in enumerate(left) if stored}
-    assert set(visible(tmp_path / "received")) == names
+    assert visible(tmp_path / "received") == [f"CT.1.2.{number}" for number in range(8)]
 
 
 def test_limit_of_associations_holds_over_all_workers(tmp_path: Path) -> None:
@@ -231,7 +260,7 @@ def test_command_for_an_object_has_no_signals_blocked(tmp_path: Path) -> None:
 
 
 def test_worker_that_was_killed_is_replaced_and_the_other_goes_on(tmp_path: Path) -> None:
-    with storing(tmp_path) as receiver, senders(receiver.port, 2) as each:
+    with storing(tmp_path) as receiver, one_each(receiver) as each:
         for sender in each:
             sender.send(command_pdu(store_command(UID)) + fragment(ct_dataset(UID)[:50]))
         killed = workers_of(receiver)[0]
@@ -254,7 +283,7 @@ def test_worker_that_was_killed_is_replaced_and_the_other_goes_on(tmp_path: Path
 
 def test_what_a_killed_worker_left_unfinished_is_removed_by_the_next(tmp_path: Path) -> None:
     received = tmp_path / "received"
-    with storing(tmp_path) as receiver, senders(receiver.port, 2) as each:
+    with storing(tmp_path) as receiver, one_each(receiver) as each:
         for sender in each:
             sender.send(store_pdus(UID, ct_dataset(UID, bytes(3_000_000)))[:2_500_000])
         for _ in tries("no temporary files"):
@@ -268,9 +297,12 @@ def test_what_a_killed_worker_left_unfinished_is_removed_by_the_next(tmp_path: P
 
 
 def test_associations_of_a_killed_worker_do_not_count(tmp_path: Path) -> None:
-    with storing(tmp_path, "--max-associations", "2") as receiver, senders(receiver.port, 2):
+    with (
+        storing(tmp_path, "--max-associations", "2") as receiver,
+        senders(receiver.port, 2) as (first, _),
+    ):
         assert rejection(receiver.port) == (2, 3, 2)
-        os.kill(workers_of(receiver)[0], signal.SIGKILL)
+        os.kill(worker_of(receiver, first), signal.SIGKILL)
         for _ in tries("there is no room again"):
             with contextlib.suppress(EOFError, ConnectionError):
                 if rejection(receiver.port) is None:
@@ -279,7 +311,7 @@ def test_associations_of_a_killed_worker_do_not_count(tmp_path: Path) -> None:
 
 def test_worker_that_was_told_to_stop_finishes_what_runs_and_is_replaced(tmp_path: Path) -> None:
     data = ct_dataset(UID)
-    with storing(tmp_path) as receiver, senders(receiver.port, 2) as each:
+    with storing(tmp_path) as receiver, one_each(receiver) as each:
         for sender in each:
             sender.send(command_pdu(store_command(UID)) + fragment(data[:50]))
         for _ in tries("not under way"):
@@ -314,7 +346,7 @@ def test_worker_that_dies_young_is_replaced_later_and_later(tmp_path: Path) -> N
 
 
 def test_replacement_that_cannot_start_is_said_and_tried_again(tmp_path: Path) -> None:
-    with storing(tmp_path) as receiver, senders(receiver.port, 2) as each:
+    with storing(tmp_path) as receiver, one_each(receiver) as each:
         (tmp_path / "received").rename(tmp_path / "away")
         (tmp_path / "received").write_text("no folder")
         os.kill(workers_of(receiver)[1], signal.SIGKILL)
@@ -366,7 +398,7 @@ def test_worker_that_dies_before_it_is_ready_ends_all(tmp_path: Path) -> None:
         (sys.executable, tmp_path / "program.py"), capture_output=True, timeout=PATIENCE
     )
     assert done.returncode == 1
-    assert b"ChildProcessError: a worker has ended with signal 9\n" in done.stderr
+    assert b"ChildProcessError: a worker ended with signal 9\n" in done.stderr
 
 
 def test_bug_of_a_handler_that_starts_is_shown_with_its_place(tmp_path: Path) -> None:
@@ -498,6 +530,21 @@ def test_worker_that_outlasts_its_grace_is_killed(tmp_path: Path) -> None:
         assert receiver.stop() == 0
         assert receiver.log.count("is killed: it has not stopped") == 2
         wait_gone(*pids)
+
+
+def test_worker_that_cannot_end_properly_is_the_error_that_run_raises(tmp_path: Path) -> None:
+    text = """
+    class Store:
+        async def __aenter__(self): pass
+        async def __aexit__(self, *exc_info): raise OSError("the disk is gone")
+    try:
+        aiodicom.run(store=Store(), port=port, workers=2)
+    except OSError as error:
+        logging.info("raised: %s", error)
+    """
+    with program(tmp_path, text) as receiver:
+        assert receiver.stop() == 0
+        assert receiver.lines[-1] == "INFO: raised: the disk is gone"
 
 
 def test_workers_whose_parent_was_killed_finish_what_runs_and_end(tmp_path: Path) -> None:
