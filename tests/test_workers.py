@@ -72,7 +72,9 @@ def program(folder: Path, text: str) -> Iterator[Receiver]:
         process = subprocess.Popen(command, cwd=folder, stderr=output, stdout=output)
         receiver = Receiver(port, process, errors)
         try:
-            receiver.wait_for_line("INFO: Listening on port")
+            for _ in tries("it does not listen"):
+                if "Listening on port" in receiver.log:
+                    break
             yield receiver
         finally:
             process.kill()
@@ -242,6 +244,22 @@ def test_both_workers_write_to_a_log_that_is_configured(tmp_path: Path) -> None:
                 leave(sender)
         assert receiver.stop() == 0
     assert (tmp_path / "configured.log").read_text().count("Association Released\n") == 6
+
+
+def test_last_words_of_workers_are_in_the_log(tmp_path: Path) -> None:
+    text = """
+    from aiodicom.cli.logs import log_to_stderr
+    class Store:
+        async def __aenter__(self): pass
+        async def __aexit__(self, *exc_info):
+            for number in range(500):
+                logging.getLogger("aiodicom").error("last words")
+    with log_to_stderr(logging.INFO, {}):
+        aiodicom.run(store=Store(), port=port, workers=2)
+    """
+    with program(tmp_path, text) as receiver:
+        assert receiver.stop() == 0
+        assert receiver.lines.count("E: last words") == 1000
 
 
 def test_command_for_an_object_has_no_signals_blocked(tmp_path: Path) -> None:
@@ -480,7 +498,7 @@ def test_store_that_is_under_way_is_finished(
         else:
             receiver.process.send_signal(number)
         if to == "parent-twice":  # as `timeout` does, which tells the process and its group
-            receiver.process.send_signal(signal.SIGCONT)
+            receiver.wait_for_line("I: Stopping")
             receiver.process.send_signal(number)
         for each in idle:
             hear_abort(each)
