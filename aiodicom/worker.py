@@ -113,9 +113,8 @@ def _pickled(error: BaseException) -> bytes:
     """Return an error as the parent can raise it, or one that says the same."""
     text = "".join(traceback.format_exception(error))[-MAXIMUM_TRACEBACK:]
     try:
-        data = pickle.dumps(error)
-        pickle.loads(data).add_note(f"in a worker:\n{text}")
+        pickle.loads(pickle.dumps(error))
     except Exception:
-        return pickle.dumps(RuntimeError(f"{type(error).__name__}: {error}\n{text}"))
+        error = RuntimeError(f"{type(error).__name__}: {error}")
     error.add_note(f"in a worker:\n{text}")
     return pickle.dumps(error)

@@ -240,6 +240,7 @@ class Workers:
         else:
             delay = self._delay(child)
             logger.error("%s has ended with %s: replaced in %.1f s", child.name, how, delay)
+            logger.debug("What it has ended with", exc_info=child.error())
 
     def _delay(self, child: _Child) -> float:
         """Have a worker replaced; return the seconds until then."""

@@ -566,7 +566,7 @@ def test_worker_that_cannot_end_properly_is_the_error_that_run_raises(tmp_path: 
 
 
 def test_workers_whose_parent_was_killed_finish_what_runs_and_end(tmp_path: Path) -> None:
-    with storing(tmp_path) as receiver, senders(receiver.port, 2) as (sender, idle):
+    with storing(tmp_path) as receiver, one_each(receiver) as (idle, sender):
         pids = workers_of(receiver)
         rest = begin(sender, receiver)
         assert receiver.stop(signal.SIGKILL) == -9
