@@ -74,7 +74,9 @@ class Worker:
             loop.remove_reader(self._channel)
 
     async def ready(self) -> None:
-        """Say that this worker could serve, and wait until all could."""
+        """Say that this worker could serve, and wait until all could, or until it is to stop."""
+        if self._is_to_stop.is_set():
+            return
         self.share.serve(True)  # now: else who is told to go first would take everything
         with contextlib.suppress(OSError):  # of a parent that is gone, `_hear` hears
             self._channel.send(READY)

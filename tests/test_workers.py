@@ -408,10 +408,11 @@ def test_worker_that_ends_before_it_is_ready_ends_all(
     tmp_path: Path, number: int, how: str
 ) -> None:
     text = f"""
-    import aiodicom, os
+    import aiodicom, asyncio, os
     class Store:
         async def __aenter__(self):
             os.kill(os.getpid(), {number})
+            await asyncio.sleep(0.1)  # for the loop to see that
         async def __aexit__(self, *exc_info):
             pass
     aiodicom.run(store=Store(), port=0, workers=2)
