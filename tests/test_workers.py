@@ -582,19 +582,23 @@ def test_workers_whose_parent_was_killed_finish_what_runs_and_end(tmp_path: Path
     assert os.listdir(tmp_path / "received") == [NAME]
 
 
-def test_signal_before_the_workers_are_ready_ends_them(tmp_path: Path) -> None:
+def test_signal_before_all_workers_are_ready_ends_those_that_wait_too(tmp_path: Path) -> None:
     text = """
     class Store:
         async def __aenter__(self):
-            logging.info("Listening on port, almost")
-            await asyncio.sleep(0.5)
+            try:
+                os.mkdir("first")
+            except FileExistsError:
+                logging.info("Listening on port, almost")
+                await asyncio.sleep(0.5)
         async def __aexit__(self, *exc_info):
             logging.info("left")
-    aiodicom.run(store=Store(), port=port, workers=2)
+    aiodicom.run(store=Store(), port=port, workers=2, grace=0)
     """
     with program(tmp_path, text) as receiver:
         assert receiver.stop() == 0
         assert "INFO: Listening on port " not in receiver.log
+        assert "killed" not in receiver.log
         assert receiver.lines.count("INFO: left") == 2
 
 
