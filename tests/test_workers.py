@@ -50,15 +50,26 @@ def workers_of(receiver: Receiver) -> list[int]:
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def kill(receiver: Receiver) -> None:
+    """End what still runs, the workers as well: they would end in their own time."""
+    pids = workers_of(receiver) if receiver.process.poll() is None else []
+    receiver.process.kill()
+    receiver.process.wait()
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 @contextlib.contextmanager
 def storing(folder: Path, *options: str, prefix: tuple[str, ...] = ()) -> Iterator[Receiver]:
     """Run storescp with two workers, which store into ``received``."""
     more = ("-v", "--workers", "2", "-od", "received", *options)
     with receiving("storescp", *more, folder=folder, prefix=prefix) as receiver:
-        receiver.wait_for_line("I: Listening on port")
-        yield receiver
-        for pid in workers_of(receiver) if receiver.process.poll() is None else ():
-            os.kill(pid, signal.SIGKILL)  # they would otherwise end in their own time
+        try:
+            receiver.wait_for_line("I: Listening on port")
+            yield receiver
+        finally:
+            kill(receiver)
 
 
 @contextlib.contextmanager
@@ -78,8 +89,7 @@ def program(folder: Path, text: str) -> Iterator[Receiver]:
                     break
             yield receiver
         finally:
-            process.kill()
-            process.wait()
+            kill(receiver)
 
 
 def is_alive(pid: int) -> bool:
