@@ -5,6 +5,7 @@
 # make bench-quick  its main cells and receivers, two minutes
 # make bench-ext4   the durable comparison, on a fresh ext4: needs root
 # make bench-peers  install the receivers that it compares with
+# make bench-micro  one step at a time; make bench-micro-compare: against the last time
 # make fuzz    a million fuzzed inputs
 # make options docs/options.md, from the commands' own tables
 
@@ -14,7 +15,11 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RESULTS := build/benchmarks/results.json
 
-.PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers fuzz options dcmtk clean
+MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=group \
+	--benchmark-sort=fullname --benchmark-columns=median,iqr,rounds
+
+.PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers bench-micro \
+	bench-micro-compare fuzz options dcmtk clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
@@ -50,6 +55,12 @@ bench-peers: dcmtk
 $(VENV)/.bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
+
+bench-micro: $(INSTALLED)
+	$(BIN)/python $(MICRO) --benchmark-autosave
+
+bench-micro-compare: $(INSTALLED)
+	$(BIN)/python $(MICRO) --benchmark-compare
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.wire.fuzz 1000000
