@@ -9,9 +9,8 @@ business of whoever compares (`trim`).
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 from aiodicom.errors import ProtocolError
 
@@ -25,6 +24,7 @@ __all__ = [
     "Item",
     "MaximumLength",
     "ProposedContext",
+    "Remembered",
     "RoleSelection",
     "SOPClassCommonExtendedNegotiation",
     "SOPClassExtendedNegotiation",
@@ -44,6 +44,8 @@ MAXIMUM_ITEMS = 1024
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
 _HEAD = struct.Struct(">BBH")
+
+_T = TypeVar("_T")
 
 
 class Item(Protocol):
@@ -72,6 +74,11 @@ def _text(value: bytes) -> str:
 def _prefixed(value: bytes) -> bytes:
     """Return `value` behind its two-byte length."""
     return _U16.pack(len(value)) + value
+
+
+def _check_context(value: bytes) -> None:
+    if len(value) < 4:
+        raise ProtocolError("an item ends inside one of its fields")
 
 
 class _Fields:
@@ -186,9 +193,8 @@ class ProposedContext:
 
     @classmethod
     def decode(cls, value: bytes, second: int) -> ProposedContext:
-        fields = _Fields(value)
-        head = fields.take(4)
-        return cls(head[0], decode_items(fields.take(fields.left), _CONTEXT_ITEMS))
+        _check_context(value)
+        return cls(value[0], decode_items(value, _CONTEXT_ITEMS, 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,9 +222,8 @@ class AcceptedContext:
 
     @classmethod
     def decode(cls, value: bytes, second: int) -> AcceptedContext:
-        fields = _Fields(value)
-        head = fields.take(4)
-        return cls(head[0], head[2], decode_items(fields.take(fields.left), _CONTEXT_ITEMS))
+        _check_context(value)
+        return cls(value[0], value[2], decode_items(value, _CONTEXT_ITEMS, 4))
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,20 +478,10 @@ _USER_ITEMS = _by_type(
 PDU_ITEMS = _by_type(ApplicationContext, ProposedContext, AcceptedContext, UserInformation)
 
 
-def _split(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    position, end = 0, len(data)
-    while position < end:
-        if end - position < 4:
-            raise ProtocolError("an item ends inside its header")
-        item_type, second, length = _HEAD.unpack_from(data, position)
-        position += 4 + length
-        if position > end:
-            raise ProtocolError(f"item 0x{item_type:02X} is longer than what holds it")
-        yield item_type, second, data[position - length : position]
-
-
-def decode_items(data: bytes, known: dict[int, type[_Decodable]]) -> tuple[Item, ...]:
-    """Decode the items that stand one behind the other in `data`.
+def decode_items(
+    data: bytes, known: dict[int, type[_Decodable]], position: int = 0
+) -> tuple[Item, ...]:
+    """Decode the items that stand one behind the other in `data`, from `position` on.
 
     Raises
     ------
@@ -494,10 +489,18 @@ def decode_items(data: bytes, known: dict[int, type[_Decodable]]) -> tuple[Item,
         Where an item, or a field of a known item, does not fit its length.
     """
     items: list[Item] = []
-    for item_type, second, value in _split(data):
+    end = len(data)
+    while position < end:
+        if end - position < 4:
+            raise ProtocolError("an item ends inside its header")
+        item_type, second, length = _HEAD.unpack_from(data, position)
+        start = position + 4
+        position = start + length
+        if position > end:
+            raise ProtocolError(f"item 0x{item_type:02X} is longer than what holds it")
         if len(items) == MAXIMUM_ITEMS:
             raise ProtocolError(f"more than {MAXIMUM_ITEMS} items in one place")
-        cls = known.get(item_type)
+        value, cls = data[start:position], known.get(item_type)
         items.append(cls.decode(value, second) if cls else UnknownItem(item_type, value, second))
     return tuple(items)
 
@@ -505,3 +508,32 @@ def decode_items(data: bytes, known: dict[int, type[_Decodable]]) -> tuple[Item,
 def encode_items(items: tuple[Item, ...]) -> bytes:
     """Encode `items` one behind the other."""
     return b"".join([item.encode() for item in items])
+
+
+class Remembered(Generic[_T]):
+    """What some bytes have been found to mean: a sender proposes the same again and again.
+
+    Bounded: `ROOM` bytes are kept, and what they mean, which takes up to twenty times as much.
+    """
+
+    ROOM: ClassVar[int] = 1 << 18
+
+    __slots__ = ("_meanings", "_size")
+
+    def __init__(self) -> None:
+        self._meanings: dict[bytes, _T] = {}
+        self._size = 0
+
+    def get(self, data: bytes) -> _T | None:
+        """Return what `data` means, if that is known."""
+        return self._meanings.get(data)
+
+    def add(self, data: bytes, meaning: _T) -> None:
+        """Remember what `data` means. Where there is no room, all else is forgotten."""
+        if len(data) > self.ROOM // 4:  # worth less than all that it would push out
+            return
+        if self._size + len(data) > self.ROOM:
+            self._meanings.clear()
+            self._size = 0
+        self._meanings[data] = meaning
+        self._size += len(data)

@@ -20,10 +20,12 @@ from aiodicom.wire.items import (
     Item,
     MaximumLength,
     ProposedContext,
+    Remembered,
     RoleSelection,
     SOPClassExtendedNegotiation,
     TransferSyntax,
     UserInformation,
+    encode_items,
     trim,
 )
 from aiodicom.wire.pdu import APPLICATION_CONTEXT_NAME, AssociateAccept, AssociateRequest
@@ -140,6 +142,16 @@ def first_of(preferred: Sequence[str], proposed: Sequence[str]) -> str:
     return next((uid for uid in preferred if uid in proposed), "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What an acceptor answers to a proposal, whoever makes it."""
+
+    items: tuple[Item, ...]
+    encoded: bytes
+    contexts: dict[int, PresentationContext]
+    window: int
+
+
 class Role(enum.Flag):
     """Who may be what: the roles that a requestor has in an SOP class (PS3.7 D.3.3.4)."""
 
@@ -151,6 +163,8 @@ class Role(enum.Flag):
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What an acceptor agrees to.
+
+    It is asked once: what it answered to a proposal is the answer to equal ones.
 
     Parameters
     ----------
@@ -186,6 +200,9 @@ class Policy:
     roles: Mapping[str, Role] = field(default_factory=dict)
     extended: Mapping[str, bytes] = field(default_factory=dict)
     needs_context: bool = False
+    _answers: Remembered[_Answer] = field(
+        default_factory=Remembered, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         length = self.maximum_length
@@ -272,11 +289,21 @@ def negotiate(request: AssociateRequest, policy: Policy) -> Agreement:
         Where the application context is not DICOM's: (1, 1, 2), PS3.8 table 9-21. Where the
         policy needs a context and none is accepted: (1, 1, 1).
     """
+    answer = policy._answers.get(request.proposal) if request.proposal else None
+    if answer is None:
+        answer = _answer(request, policy)
+        if request.proposal:
+            policy._answers.add(request.proposal, answer)
+    accept = AssociateAccept.answer(request, answer.items, answer.encoded)
+    return Agreement(accept, answer.contexts.copy(), answer.window)
+
+
+def _answer(request: AssociateRequest, policy: Policy) -> _Answer:
     name = request.application_context_name
     if name != APPLICATION_CONTEXT_NAME:
         raise AssociationRejected(f"application context {name[:64]!r} is not supported", 1, 1, 2)
     roles = _agreed_roles(request, policy) if policy.roles else {}
-    contexts = {c.context_id: _answer(c, policy, roles) for c in request.presentation_contexts}
+    contexts = {c.context_id: _agree(c, policy, roles) for c in request.presentation_contexts}
     if policy.needs_context and not any(c.is_accepted for c in contexts.values()):
         raise AssociationRejected("none of the presentation contexts is acceptable", 1, 1, 1)
     window = request.user_item(AsynchronousOperationsWindow)
@@ -284,17 +311,12 @@ def negotiate(request: AssociateRequest, policy: Policy) -> Agreement:
     user_items = _user_items(policy, performed if window else None)
     if policy.roles or policy.extended:
         user_items += _agreed_items(policy, contexts.values(), roles)
-    accept = AssociateAccept(
-        request.called_ae_title_field,
-        request.calling_ae_title_field,
-        (
-            ApplicationContext(APPLICATION_CONTEXT_NAME),
-            *(_encode_answer(context) for context in contexts.values()),
-            UserInformation(user_items),
-        ),
-        reserved=request.reserved,
+    items = (
+        ApplicationContext(APPLICATION_CONTEXT_NAME),
+        *(_encode_answer(context) for context in contexts.values()),
+        UserInformation(user_items),
     )
-    return Agreement(accept, contexts, performed)
+    return _Answer(items, encode_items(items), contexts, performed)
 
 
 def _agreed_roles(request: AssociateRequest, policy: Policy) -> dict[str, Role]:
@@ -312,7 +334,7 @@ def _roles_of(item: RoleSelection) -> Role:
     return Role((1 if item.scu_role else 0) | (2 if item.scp_role else 0))
 
 
-def _answer(
+def _agree(
     proposed: ProposedContext, policy: Policy, roles: Mapping[str, Role]
 ) -> PresentationContext:
     abstract, result = proposed.abstract_syntax, _ACCEPTED

@@ -8,7 +8,7 @@ not tested when received and sent as zero (PS3.8 9.3.1). Those that the acceptor
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol, TypeVar
 
 from aiodicom.errors import AbortReason, ProtocolError
@@ -21,6 +21,8 @@ from aiodicom.wire.items import (
     Item,
     MaximumLength,
     ProposedContext,
+    Remembered,
+    UserIdentity,
     UserInformation,
     decode_items,
     encode_items,
@@ -107,7 +109,12 @@ class _Associate:
 
     def user_item(self, kind: type[_ItemT]) -> _ItemT | None:
         """Return the first user information item of a kind, or None."""
-        return next((item for item in self.user_items if isinstance(item, kind)), None)
+        for item in self.items:
+            if isinstance(item, UserInformation):
+                for inner in item.items:
+                    if isinstance(inner, kind):
+                        return inner
+        return None
 
     @property
     def maximum_length(self) -> int:
@@ -128,21 +135,31 @@ class _Associate:
         return trim(item.name) if item else ""
 
     def encode_body(self) -> bytes:
-        fixed = _FIXED.pack(
+        return self._encode_fixed() + encode_items(self.items)
+
+    def _encode_fixed(self) -> bytes:
+        return _FIXED.pack(
             self.protocol_version,
             0,
             self.called_ae_title_field,
             self.calling_ae_title_field,
             self.reserved,
         )
-        return fixed + encode_items(self.items)
 
 
 @dataclass(frozen=True, slots=True)
 class AssociateRequest(_Associate):
-    """A-ASSOCIATE-RQ (PS3.8 9.3.2)."""
+    """A-ASSOCIATE-RQ (PS3.8 9.3.2).
+
+    Attributes
+    ----------
+    proposal : bytes
+        The items as they came, by which equal ones are recognised. Empty where nothing came, or
+        where they hold a secret: then nothing is remembered of them.
+    """
 
     TYPE: ClassVar[int] = 0x01
+    proposal: bytes = field(default=b"", init=False, repr=False, compare=False)
 
     @property
     def presentation_contexts(self) -> tuple[ProposedContext, ...]:
@@ -151,7 +168,21 @@ class AssociateRequest(_Associate):
 
     @classmethod
     def decode_body(cls, body: bytes) -> AssociateRequest:
-        return cls(*_decode_associate(body))
+        proposal = body[_FIXED.size :]
+        known = _PROPOSALS.get(proposal)
+        if known is None:
+            request = cls(*_decode_associate(body))
+            if request.user_item(UserIdentity) is not None:
+                return request
+            _PROPOSALS.add(proposal, (proposal, request.items))
+        else:  # its own bytes and items are let go: ten thousand associations share one proposal
+            proposal, items = known
+            request = cls(*_decode_associate(body, items))
+        object.__setattr__(request, "proposal", proposal)
+        return request
+
+
+_PROPOSALS: Remembered[tuple[bytes, tuple[Item, ...]]] = Remembered()
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +190,20 @@ class AssociateAccept(_Associate):
     """A-ASSOCIATE-AC (PS3.8 9.3.3)."""
 
     TYPE: ClassVar[int] = 0x02
+    _encoded: bytes = field(default=b"", init=False, repr=False, compare=False)
+
+    @classmethod
+    def answer(
+        cls, request: AssociateRequest, items: tuple[Item, ...], encoded: bytes
+    ) -> AssociateAccept:
+        """Return the answer to `request`; `encoded` is what `encode_items` makes of `items`."""
+        fields = request.called_ae_title_field, request.calling_ae_title_field
+        accept = cls(*fields, items, reserved=request.reserved)
+        object.__setattr__(accept, "_encoded", encoded)
+        return accept
+
+    def encode_body(self) -> bytes:
+        return self._encode_fixed() + (self._encoded or encode_items(self.items))
 
     @property
     def presentation_contexts(self) -> tuple[AcceptedContext, ...]:
@@ -170,11 +215,15 @@ class AssociateAccept(_Associate):
         return cls(*_decode_associate(body))
 
 
-def _decode_associate(body: bytes) -> tuple[bytes, bytes, tuple[Item, ...], int, bytes]:
+def _decode_associate(
+    body: bytes, items: tuple[Item, ...] | None = None
+) -> tuple[bytes, bytes, tuple[Item, ...], int, bytes]:
     if len(body) < _FIXED.size:
         raise ProtocolError("an association PDU is shorter than its fixed fields")
     version, _, called, calling, reserved = _FIXED.unpack_from(body)
-    return called, calling, decode_items(body[_FIXED.size :], PDU_ITEMS), version, reserved
+    if items is None:
+        items = decode_items(body, PDU_ITEMS, _FIXED.size)
+    return called, calling, items, version, reserved
 
 
 @dataclass(frozen=True, slots=True)

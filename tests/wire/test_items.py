@@ -18,6 +18,7 @@ from aiodicom.wire.items import (
     Item,
     MaximumLength,
     ProposedContext,
+    Remembered,
     RoleSelection,
     SOPClassCommonExtendedNegotiation,
     SOPClassExtendedNegotiation,
@@ -300,3 +301,24 @@ def test_any_bytes_are_items_or_a_protocol_error(data: bytes) -> None:
 def test_items_without_end_are_not_taken() -> None:
     with pytest.raises(ProtocolError, match="items"):
         decode_items(UnknownItem(0x7F, b"").encode() * 2000, {})
+
+
+# What is remembered ----------------------------------------------------------------------------
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    remembered: Remembered[int] = Remembered()
+    data = [number.to_bytes(1000, "big") for number in range(1000)]
+    for number, key in enumerate(data):
+        remembered.add(key, number)
+        assert remembered.get(key) == number
+    known = [key for key in data if remembered.get(key) is not None]
+    assert 1 <= len(known) <= Remembered.ROOM // 1000
+
+
+def test_what_is_very_large_pushes_nothing_out() -> None:
+    remembered: Remembered[int] = Remembered()
+    remembered.add(b"small", 1)
+    remembered.add(bytes(Remembered.ROOM // 4 + 1), 2)
+    assert remembered.get(bytes(Remembered.ROOM // 4 + 1)) is None
+    assert remembered.get(b"small") == 1

@@ -13,11 +13,13 @@ from pynetdicom import sop_class
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 from aiodicom.errors import AssociationRejected
+from aiodicom.wire import pdu
 from aiodicom.wire.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from aiodicom.wire.items import (
     AcceptedContext,
     ApplicationContext,
     AsynchronousOperationsWindow,
+    Item,
     MaximumLength,
     ProposedContext,
     RoleSelection,
@@ -487,3 +489,80 @@ def test_every_context_is_answered_and_nothing_else(proposed: list[ProposedConte
     again = decode_pdu(encode_pdu(request))
     assert isinstance(again, AssociateRequest)
     assert negotiate(again, Policy(supports=is_storage)) == agreement
+
+
+# The same proposal again -----------------------------------------------------------------------
+
+
+def proposed(
+    *contexts: ProposedContext, calling: str = "PEER", more: tuple[Item, ...] = ()
+) -> AssociateRequest:
+    """A request as it comes from a peer."""
+    request = association_request(contexts, calling=calling, more=more)
+    decoded = decode_pdu(encode_pdu(request))
+    assert isinstance(decoded, AssociateRequest)
+    return decoded
+
+
+def test_a_policy_is_asked_once_about_equal_proposals() -> None:
+    asked: list[str] = []
+
+    def supports(uid: str) -> bool:
+        asked.append(uid)
+        return True
+
+    policy = Policy(supports)
+    first, second = (
+        negotiate(proposed(ProposedContext.of(1, CT, JPEG), calling=name), policy)
+        for name in ("FIRST", "SECOND")
+    )
+    assert asked == [CT]
+    assert (first.contexts, first.window) == (second.contexts, second.window)
+    assert second.accept.items == first.accept.items
+    assert second.accept.calling_ae_title == "SECOND"
+
+
+def test_the_answer_to_the_same_proposal_is_the_same_bytes() -> None:
+    request = proposed(ProposedContext.of(1, CT, JPEG), ProposedContext.of(3, FIND, JPEG))
+    policy = replace(make_policy(), extended={CT: b"\1"})
+    answers = [negotiate(request, policy).accept for _ in range(2)]
+    assert encode_pdu(answers[0]) == encode_pdu(answers[1])
+    assert decode_pdu(encode_pdu(answers[1])) == answers[1]
+
+
+def test_another_policy_has_another_answer() -> None:
+    request = proposed(ProposedContext.of(1, CT, JPEG))
+    changed = replace(EVERYTHING, supports=lambda uid: False)
+    results = [negotiate(request, p).contexts[1].result for p in (EVERYTHING, changed)]
+    assert results == [0, 3]
+
+
+def test_what_an_association_does_with_its_contexts_is_its_own_business() -> None:
+    policy = make_policy()
+    negotiate(proposed(ProposedContext.of(1, CT, JPEG)), policy).contexts.clear()
+    assert negotiate(proposed(ProposedContext.of(1, CT, JPEG)), policy).contexts[1].is_accepted
+
+
+def test_what_was_rejected_is_rejected_again() -> None:
+    policy = replace(make_policy(), needs_context=True)
+    for _ in range(2):
+        with pytest.raises(AssociationRejected):
+            negotiate(proposed(ProposedContext.of(1, FIND, JPEG)), policy)
+
+
+def test_a_proposal_that_was_changed_is_another_one() -> None:
+    policy = make_policy()
+    request = proposed(ProposedContext.of(1, CT, JPEG))
+    negotiate(request, policy)
+    changed = replace(request, items=proposed(ProposedContext.of(5, CT, J2K)).items)
+    assert list(negotiate(changed, policy).contexts) == [5]
+
+
+def test_nothing_is_remembered_of_a_passcode() -> None:
+    policy = make_policy()
+    identity = UserIdentity.user("me", "secret-4711")
+    request = proposed(ProposedContext.of(1, CT, JPEG), more=(identity,))
+    assert negotiate(request, policy).contexts[1].is_accepted
+    assert request.user_item(UserIdentity) == identity
+    for remembered in (pdu._PROPOSALS, policy._answers):
+        assert not any(b"secret-4711" in data for data in remembered._meanings)

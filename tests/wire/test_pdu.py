@@ -364,3 +364,39 @@ def test_any_bytes_are_a_pdu_or_a_protocol_error(data: bytes, draw: st.DataObjec
     again = encode_pdu(pdu)
     assert len(again) == len(changed)
     assert decode_pdu(again) == pdu
+
+
+# The same proposal again -----------------------------------------------------------------------
+
+
+def _decoded(request: AssociateRequest) -> AssociateRequest:
+    decoded = decode_pdu(encode_pdu(request))
+    assert isinstance(decoded, AssociateRequest)
+    return decoded
+
+
+def test_associations_with_the_same_proposal_share_it() -> None:
+    first, second = _decoded(REQUEST), _decoded(replace(REQUEST, called_ae_title_field=b"A" * 16))
+    assert second.items is first.items
+    assert second.proposal is first.proposal
+    assert second.called_ae_title == "A" * 16
+
+
+def test_a_request_that_is_too_short_is_none_though_its_items_are_known() -> None:
+    _decoded(replace(REQUEST, items=()))
+    with pytest.raises(ProtocolError):
+        decode_pdu(b"\1\0\0\0\0\x0a" + bytes(10))
+
+
+def test_a_changed_request_is_encoded_as_changed() -> None:
+    items = (ours.ApplicationContext("1.2.3"),)
+    changed = replace(_decoded(REQUEST), items=items)
+    assert changed.proposal == b""
+    assert encode_pdu(changed)[74:] == items[0].encode()
+
+
+def test_a_changed_answer_is_encoded_as_changed() -> None:
+    answer = AssociateAccept.answer(REQUEST, ACCEPT.items, ours.encode_items(ACCEPT.items))
+    assert encode_pdu(answer) == encode_pdu(ACCEPT)
+    items = (ours.ApplicationContext("1.2.3"),)
+    assert encode_pdu(replace(answer, items=items))[74:] == items[0].encode()
