@@ -8,11 +8,12 @@ nobody anything until it is asked for: then it is as if it were absent.
 from __future__ import annotations
 
 import enum
+import functools
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiodicom.errors import ProtocolError
+from aiodicom.wire.forms import elements_of
 
 __all__ = [
     "COMMANDS",
@@ -236,7 +237,8 @@ class CommandSet:
 
     def __init__(self, elements: dict[int, bytes]) -> None:
         self.elements = elements
-        self.field = int.from_bytes(elements.get(_COMMAND_FIELD, b"")[:2], "little")
+        field = elements.get(_COMMAND_FIELD, b"")
+        self.field = field[0] | field[1] << 8 if len(field) > 1 else 0
         self.has_dataset = elements.get(_COMMAND_DATA_SET_TYPE, b"")[:2] != _NO_DATASET
 
     def __eq__(self, other: object) -> bool:
@@ -278,22 +280,7 @@ class CommandSet:
             Where the lengths do not fit, or there is no Command Field or no Command Data Set
             Type, without which nothing that follows can be understood.
         """
-        data = bytes(data)
-        unpack, elements, position, end = _ELEMENT.unpack_from, {}, 0, len(data)
-        try:
-            while position < end:
-                group, element, length = unpack(data, position)
-                start = position + 8
-                position = start + length
-                elements[group << 16 | element] = data[start:position]
-        except struct.error:
-            raise ProtocolError("a command set ends inside an element's header") from None
-        if position > end:
-            raise ProtocolError("an element is longer than the command set that holds it")
-        for tag in (_COMMAND_FIELD, _COMMAND_DATA_SET_TYPE):
-            if len(elements.get(tag, b"")) < 2:
-                raise ProtocolError(f"a command set without (0000,{tag:04X})")
-        return cls(elements)
+        return cls(elements_of(bytes(data)))
 
     def encode(self) -> bytes:
         """Return the bytes, elements in order, with a Command Group Length that is right."""
@@ -372,27 +359,43 @@ def encode_response(
         Offending Element (0000,0901).
     """
     asked = request.elements
-    sop_class = asked.get(0x0002, asked.get(0x0003))
     sop_instance = asked.get(0x1000, asked.get(0x1001))
-    message_id = request.number(0x0110) or 0
-    body = _element(0x0002, sop_class) if sop_class is not None else b""
-    body += _NUMBERS.pack(
-        *(0, 0x0100, 2, request.field | RESPONSE),
-        *(0, 0x0120, 2, message_id),
-        *(0, 0x0800, 2, NO_DATASET),
-        *(0, 0x0900, 2, status),
+    message_id = asked.get(0x0110, b"")[:2]
+    rest = _element(0x1000, sop_instance) if sop_instance is not None else b""
+    if offending or comment:
+        rest = _encode_error(comment, offending) + rest
+    for tag in (0x1002, 0x1008):  # Event Type ID, Action Type ID
+        if tag in asked:
+            rest += _element(tag, asked[tag])
+    return b"".join(
+        (
+            _response_head(request.field, asked.get(0x0002, asked.get(0x0003)), len(rest)),
+            message_id if len(message_id) == 2 else b"\0\0",
+            _BEFORE_STATUS,
+            _U16.pack(status),
+            rest,
+        )
     )
-    if offending:
-        body += _element(0x0901, _encode_value("AT", offending))
+
+
+_BEFORE_STATUS = struct.pack("<HHIHHHI", 0, 0x0800, 2, NO_DATASET, 0, 0x0900, 2)
+
+
+@functools.lru_cache(maxsize=64)  # the same for all objects of a series, and more
+def _response_head(field: int, sop_class: bytes | None, rest: int) -> bytes:
+    """Return what stands before the Message ID's value; `rest` is the length behind the Status."""
+    body = _element(0x0002, sop_class) if sop_class is not None else b""
+    body += _element(0x0100, _U16.pack(field | RESPONSE)) + _ELEMENT.pack(0, 0x0120, 2)
+    length = len(body) + 2 + len(_BEFORE_STATUS) + 2 + rest
+    return _ELEMENT.pack(0, 0, 4) + _U32.pack(length) + body
+
+
+def _encode_error(comment: str, offending: tuple[int, ...]) -> bytes:
+    body = _element(0x0901, _encode_value("AT", offending)) if offending else b""
     if comment:
         printable = "".join(c if " " <= c <= "~" and c != "\\" else "?" for c in comment)
         body += _element(0x0902, _encode_value("LO", printable[:64]))
-    if sop_instance is not None:
-        body += _element(0x1000, sop_instance)
-    for tag in (0x1002, 0x1008):  # Event Type ID, Action Type ID
-        if tag in asked:
-            body += _element(tag, asked[tag])
-    return _ELEMENT.pack(0, 0, 4) + _U32.pack(len(body)) + body
+    return body
 
 
 def encode_store_request(

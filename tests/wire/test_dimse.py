@@ -436,3 +436,7 @@ def test_a_store_request_is_what_the_table_says(priority: int) -> None:
     )
     encoded = encode_store_request(0xFFFF, "1.2.840.10008.5.1.4.1.1.2", "1.2.34", priority)
     assert encoded == request.encode()
+
+
+def test_a_command_field_that_is_too_short_is_none() -> None:
+    assert CommandSet({Tag.COMMAND_FIELD.value: b"\1"}).field == 0
