@@ -102,6 +102,26 @@ class ElementWalker:
         Whether an element of a dataset has been seen.
     """
 
+    __slots__ = (
+        "_explicit",
+        "_explicit_header",
+        "_inflated",
+        "_inflater",
+        "_last",
+        "_most",
+        "_open",
+        "_passed",
+        "_pending",
+        "_plain_header",
+        "_previous",
+        "_skip",
+        "_u32",
+        "_wanted",
+        "began",
+        "done",
+        "found",
+    )
+
     def __init__(
         self, encoding: Encoding, wanted: Collection[int], most: int = MAXIMUM_ELEMENTS
     ) -> None:
@@ -187,63 +207,83 @@ class ElementWalker:
 
         Returns the bytes that make no whole one yet.
         """
-        position, end = 0, len(data)
-        while not self.done and end - position >= 8:
-            group, element, vr, length = self._explicit_header.unpack_from(data, position)
+        # Flat and with local names, because every object that is stored comes through here.
+        position, end, done = 0, len(data), False
+        enclosing, wanted, last = self._open, self._wanted, self._last
+        previous, passed, unpack = self._previous, self._passed, self._explicit_header.unpack_from
+        if not previous and self._explicit and end >= 8 and data[4:6] not in _SHORT_VRS:
+            self._check_first(data)
+        explicit = self._explicit
+        while end - position >= 8:
             value = position + 8
-            if not (self._open[-1] if self._open else self._explicit):
+            if enclosing[-1] if enclosing else explicit:
+                group, element, vr, length = unpack(data, position)
+                if vr not in _SHORT_VRS or group == 0xFFFE:
+                    vr, length, value = self._rare_header(data, position)
+                    if value > end:
+                        break
+            else:
                 vr = b""  # little endian even in a big endian dataset's UN (PS3.5 6.2.2)
                 group, element, length = _LITTLE_HEADERS[1].unpack_from(data, position)
-            elif group == 0xFFFE:
-                vr, length = b"", self._plain_header.unpack_from(data, position)[2]
-            elif vr in _LONG_VRS:
-                if end - position < 12:
-                    break
-                length = self._u32.unpack_from(data, position + 8)[0]
-                value = position + 12
-            elif vr not in _SHORT_VRS:
-                if self._previous or length or group << 16 | element > self._last:
-                    raise _not_a_dataset("an element has no VR that the standard knows")
-                # The first element, and a short one: this sender writes implicit VR under a
-                # transfer syntax that is explicit, as there are some.
-                self._explicit = False
-                continue
             tag = group << 16 | element
-            self._passed += 1
-            if self._open:
+            passed += 1
+            if enclosing:
                 position = self._nested(tag, vr, length, value)
-            elif length != _UNDEFINED and tag in self._wanted:
-                kept = min(length, MAXIMUM_VALUE_LENGTH)
-                if end < value + kept:
+                continue
+            if tag <= previous or tag < 0x00010000 or group == 0xFFFE:
+                raise _not_a_dataset("its elements are not in order")
+            if tag in wanted and length != _UNDEFINED:
+                until = value + length
+                if length > MAXIMUM_VALUE_LENGTH:
+                    until = value + MAXIMUM_VALUE_LENGTH
+                if until > end:
                     break
-                self._check_order(tag)
-                self.found[tag] = data[value : value + kept]
-                self.done = len(self.found) == len(self._wanted)
+                self.found[tag] = data[value:until]
                 position = value + length
+                if len(self.found) == len(wanted):
+                    done = True
+                    break
+            elif tag > last:
+                done = True
+                break
+            elif length == _UNDEFINED:
+                self._enter(vr)
+                position = value
             else:
-                position = self._pass(tag, vr, length, value)
-        if self._passed > self._most:
+                position = value + length
+            previous = tag
+        if passed > self._most:
             raise _not_a_dataset("too many elements before its UIDs")
+        self._previous, self._passed, self.done = previous, passed, done
+        self.began = self.began or done or previous > 0
         if position > end:
             self._skip = position - end
-        return b"" if self.done else data[position:]
+        return b"" if done else data[position:]
 
-    def _pass(self, tag: int, vr: bytes, length: int, value: int) -> int:
-        """Pass a top-level element that is not wanted; return where the next one begins."""
-        self._check_order(tag)
-        if tag > self._last:
-            self.done = True
-            return value
-        if length == _UNDEFINED:
-            self._enter(vr)
-            return value
-        return value + length
+    def _check_first(self, data: bytes) -> None:
+        """Look at the first element, where it has no short VR."""
+        group, element, vr, length = self._explicit_header.unpack_from(data)
+        if group == 0xFFFE or vr in _LONG_VRS:
+            return
+        if length or group << 16 | element > self._last:
+            raise _not_a_dataset("an element has no VR that the standard knows")
+        # A short one: this sender writes implicit VR under a transfer syntax that is explicit, as
+        # there are some.
+        self._explicit = False
 
-    def _check_order(self, tag: int) -> None:
-        if tag <= self._previous or tag < 0x00010000 or tag >> 16 == 0xFFFE:
-            raise _not_a_dataset("its elements are not in order")
-        self._previous = tag
-        self.began = True
+    def _rare_header(self, data: bytes, position: int) -> tuple[bytes, int, int]:
+        """Return VR, length and place of the value of an explicit element without a short VR.
+
+        The place is behind the end of `data` where the header is not whole.
+        """
+        group, _, vr, _ = self._explicit_header.unpack_from(data, position)
+        if group == 0xFFFE:
+            return b"", self._plain_header.unpack_from(data, position)[2], position + 8
+        if vr not in _LONG_VRS:
+            raise _not_a_dataset("an element has no VR that the standard knows")
+        if len(data) - position < 12:
+            return vr, 0, position + 12
+        return vr, self._u32.unpack_from(data, position + 8)[0], position + 12
 
     def _enter(self, vr: bytes) -> None:
         if len(self._open) >= 2 * MAXIMUM_DEPTH:  # each with an item

@@ -435,3 +435,19 @@ def test_a_first_element_in_implicit_vr_shows_what_the_sender_really_writes() ->
     walker = ElementWalker(EXPLICIT, {CLASS, INSTANCE})
     assert walker.feed(head(IMPLICIT) + tail(IMPLICIT))
     assert set(walker.found) == {CLASS, INSTANCE}
+
+
+@ALL
+def test_a_first_element_behind_all_that_is_wanted_begins_a_dataset(encoding: Encoding) -> None:
+    walker = ElementWalker(encoding, WANTED)
+    assert walker.feed(sent(element(0x7FE00010, b"OW", b"12", encoding=encoding), encoding))
+    assert walker.began
+    walker.end()
+
+
+def test_an_item_whose_length_looks_like_a_vr_is_an_item() -> None:
+    length = int.from_bytes(b"CS\0\0", "little")
+    items = le(ITEM, b"", bytes(length)) + le(SEQUENCE_END, b"")
+    walker = ElementWalker(EXPLICIT, WANTED)
+    walker.feed(le(0x00080006, b"SQ", items, UNDEFINED) + head() + tail())
+    assert walker.found == VALUES
