@@ -60,7 +60,7 @@ bench-micro: $(INSTALLED)
 	$(BIN)/python $(MICRO) --benchmark-autosave
 
 bench-micro-compare: $(INSTALLED)
-	$(BIN)/python $(MICRO) --benchmark-compare
+	$(BIN)/python $(MICRO) --benchmark-compare -W default
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.wire.fuzz 1000000

@@ -21,11 +21,11 @@ class Receiver(Protocol):
 
 def feed(receiver: Receiver, data: bytes) -> None:
     """Feed `data` as a transport does: in reads as large as the buffers, and the kernel, allow."""
-    position, end = 0, len(data)
+    view, position, end = memoryview(data), 0, len(data)
     while position < end:
         buffer = receiver.get_buffer(-1)
         count = min(len(buffer), end - position, READ_SIZE)
-        buffer[:count] = data[position : position + count]
+        buffer[:count] = view[position : position + count]
         del buffer  # a slab whose view is alive is not used again
         receiver.buffer_updated(count)
         position += count
