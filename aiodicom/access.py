@@ -29,7 +29,8 @@ class Limits:
         Connections at a time, those included that have not asked for an association yet; one
         more is closed at once.
     buffered_bytes : int
-        Bytes of memory that datasets may occupy.
+        Bytes of memory that datasets may occupy. Where they are used up senders wait for their
+        turn; nobody is rejected.
     association_bytes : int
         Bytes of memory that the datasets of one association may occupy; above it that
         association is not read from.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from aiodicom.dataset import DatasetStream
@@ -63,7 +63,7 @@ class Answering:
     ----------
     info : AssociationInfo
         Who asks.
-    contexts : dict of int to PresentationContext
+    contexts : mapping of int to PresentationContext
         Every proposed context, with its result.
     store, echo : callable or None
         The handlers. Without one for C-ECHO it is answered with success.
@@ -74,7 +74,7 @@ class Answering:
     def __init__(
         self,
         info: AssociationInfo,
-        contexts: dict[int, PresentationContext],
+        contexts: Mapping[int, PresentationContext],
         store: StoreHandler | None,
         echo: EchoHandler | None,
     ) -> None:

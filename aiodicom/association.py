@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -126,7 +125,7 @@ class Association:
         self._window = 1
         self._running = 0  # requests that are served side by side
         self._failure: ProtocolError | AbortAssociation | None = None
-        self._inbox: deque[_Arrival | ReleaseRequest] = deque()
+        self._inbox: list[_Arrival | ReleaseRequest] = []  # short; an empty deque is 760 bytes
         self._waiter: asyncio.Future[None] | None = None
         self._end: AssociationClosed | None = None
         self._was_receiving = False
@@ -298,7 +297,7 @@ class Association:
             return None
         if len(self._inbox) == CROWDED:
             self._link.crowded(False)
-        self._inbox.popleft()
+        del self._inbox[0]
         return arrival
 
     def _drop_the_rest(self) -> None:
@@ -329,6 +328,7 @@ class Association:
             served += 1
             if not served % CROWDED:  # handlers that never wait must not keep the others waiting
                 await asyncio.sleep(0)
+            del arrival, message, dataset  # who is idle holds no message
 
     # Requests side by side, within a wider window (PS3.7 D.3.3.3) ------------------------------
 
@@ -343,6 +343,7 @@ class Association:
                 begun += 1
                 if not begun % CROWDED:  # however wide the window is, others have their turn
                     await asyncio.sleep(0)
+                del arrival
 
     async def _serve_beside_others(self, arrival: _Arrival, in_use: set[int | None]) -> None:
         """Serve one request; whatever ends the association with it is no error of the task's.

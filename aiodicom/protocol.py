@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 from aiodicom.access import Limits, Timeouts
 from aiodicom.association import Association, Service
+from aiodicom.deadlines import Deadline, Deadlines
 from aiodicom.errors import AbortReason, AssociationLost, ProtocolError
 from aiodicom.requests import AssociationInfo
 from aiodicom.wire.buffers import Account, Pool
@@ -47,6 +48,10 @@ class Surroundings:
     timeouts: Timeouts
     on_made: Callable[[AcceptorConnection], None]
     on_gone: Callable[[AcceptorConnection], None]
+    deadlines: Deadlines = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "deadlines", Deadlines(self.loop))
 
 
 class AcceptorConnection(asyncio.BufferedProtocol):
@@ -59,6 +64,12 @@ class AcceptorConnection(asyncio.BufferedProtocol):
     number : int
         Its number in the server's log.
     """
+
+    __slots__ = (
+        "_account", "_around", "_drained", "_due", "_is_crowded", "_loop", "_peer",
+        "_reading_paused", "_timer", "_timer_due", "_transport", "_upper", "_waiting",
+        "_writing_paused", "association", "number", "task",
+    )  # fmt: skip
 
     def __init__(self, surroundings: Surroundings, number: int) -> None:
         self.number = number
@@ -79,7 +90,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         # Deadlines: one timer, moved lazily, so that being busy costs nothing.
         self._waiting: str = _NOTHING
         self._due = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Deadline | None = None
         self._timer_due = 0.0
 
     @property
@@ -111,7 +122,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             return
         for event in events:
             self._take(event)
-        if self._account.paused:
+        if self._account.must_let_go:
             self.squeeze()
         self._watch()
         if self._upper.closing or self.association is None:
@@ -122,9 +133,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._wait(_NOTHING, None)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         self._upper.connection_lost()
         self._account.close()
         if self.association is not None:
@@ -156,19 +165,16 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             info = AssociationInfo(event, *self._peer, self.number)
             service = self._around.service
             self.association = Association(self._upper, self, service, info)
-            self.task = self._loop.create_task(self._converse(self.association))
+            self.task = self._loop.create_task(self.association.converse())
             self.task.add_done_callback(self._conversed)
-
-    async def _converse(self, association: Association) -> None:
-        try:
-            await association.converse()
-        except Exception:
-            logger.exception("An association failed; this is a bug of aiodicom's")
-            self._upper.abort(2, AbortReason.NOT_SPECIFIED)
-            self.flush()
 
     def _conversed(self, task: asyncio.Task[None]) -> None:
         """The conversation, with its handler, has ended; a connection may outlive it."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("An association failed; this is a bug of aiodicom's", exc_info=error)
+            self._upper.abort(2, AbortReason.NOT_SPECIFIED)
+            self.flush()
         if self._transport is None:
             self._around.on_gone(self)
 
@@ -187,6 +193,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._set_reading()
 
     def resume_reading(self) -> None:
+        self._upper.resume()
         self._set_reading()
         self._watch()
 
@@ -270,12 +277,17 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             self._start_timer(due)
 
     def _start_timer(self, due: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._stop_timer()
         self._timer_due = due
-        self._timer = self._loop.call_at(due, self._on_timer)
+        self._timer = self._around.deadlines.add(due, self)
 
-    def _on_timer(self) -> None:
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._around.deadlines.remove(self._timer, self)
+            self._timer = None
+
+    def on_deadline(self) -> None:
+        """Look whether the deadline is still the same."""
         self._timer = None
         if self._waiting is _NOTHING:
             return

@@ -22,6 +22,7 @@ from aiodicom.association import Service
 from aiodicom.describe import escape, uid_name
 from aiodicom.errors import AssociationRejected
 from aiodicom.listening import listen, listen_now
+from aiodicom.open_files import raise_open_files_limit
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.shares import Share, Shares
@@ -142,9 +143,10 @@ class Server:
             raise RuntimeError("a server is started once: make another one")
         if self._workers > 1 and self._worker is None:
             raise RuntimeError("a server of several workers is not entered, but run")
+        loop = asyncio.get_running_loop()
         self._surroundings = Surroundings(
-            asyncio.get_running_loop(),
-            Pool(self._limits.buffered_bytes // self._workers),
+            loop,
+            Pool(self._limits.buffered_bytes // self._workers, call_later=loop.call_later),
             dataclasses.replace(self._service, admit=self._admit),
             self._limits,
             self._timeouts,
@@ -222,14 +224,16 @@ class Server:
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
 
-        For a program that is a DICOM receiver and nothing else. Of a server of several workers
-        every one of them is a process that is forked here: no other thread runs then.
+        For a program that is a DICOM receiver and nothing else: it may have as many files open
+        as the system lets it. Of a server of several workers every one of them is a process that
+        is forked here: no other thread runs then.
 
         Raises
         ------
         OSError
             Where the port cannot be listened on, or a handler cannot be set up.
         """
+        raise_open_files_limit()
         if self._workers == 1:
             _run(self._serve_until_signal)
             return

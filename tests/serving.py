@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -136,11 +136,13 @@ class Peak:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.account = self.pool = 0
-        hold = Account.hold
+        for name in ("hold", "count"):
+            monkeypatch.setattr(Account, name, self._measured(getattr(Account, name)))
 
+    def _measured(self, method: Callable[[Account, int], None]) -> Callable[[Account, int], None]:
         def measured(account: Account, count: int) -> None:
-            hold(account, count)
+            method(account, count)
             self.account = max(self.account, account.held)
             self.pool = max(self.pool, account.pool.held)
 
-        monkeypatch.setattr(Account, "hold", measured)
+        return measured

@@ -15,7 +15,7 @@ PACKAGE = Path(aiodicom.__file__).parent
 FLOORS = (
     ("errors",),
     ("wire",),
-    ("dataset", "describe", "access", "tls", "listening", "shares"),
+    ("dataset", "describe", "access", "deadlines", "tls", "listening", "open_files", "shares"),
     ("requests", "objects", "accepting", "worker"),
     ("answering",),
     ("association", "workers"),

@@ -351,7 +351,7 @@ async def test_an_idle_association_wakes_up_for_its_deadline_only(
     timers: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[Any] = []
-    monkeypatch.setattr(AcceptorConnection, "_on_timer", lambda self: calls.append(self))
+    monkeypatch.setattr(AcceptorConnection, "on_deadline", lambda self: calls.append(self))
     async with serving() as server, Peer(server.port) as peer:
         await peer.associate()
         before = len(timers)

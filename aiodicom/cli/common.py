@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import resource
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from aiodicom.cli.logs import (
 )
 from aiodicom.cli.network import network_options, requestor_options, timeouts_of
 from aiodicom.cli.options import Command, Group, Option, UsageError, expand
+from aiodicom.open_files import raise_open_files_limit
 from aiodicom.wire.identity import __version__
 
 __all__ = [
@@ -178,13 +178,6 @@ def _run(
     except KeyboardInterrupt:
         logger.error("Interrupted")
         return INTERRUPTED
-
-
-def raise_open_files_limit() -> None:
-    """Raise the soft limit of open files to the hard one: associations need one each."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _occupy_standard_streams() -> None:

@@ -3,21 +3,25 @@
 A `Slab` is a large buffer that the kernel fills and that is used again. A `Block` is a part of
 a dataset: slices of slabs, or small copies. An `Account` is what one association holds, and a
 `Pool` is what all of them hold together. Both are bounded: above a mark the association is
-paused, and a pause asks its consumer to take what is there, so that memory which nobody reads
-from the network is at least on its way out (design: "memory is bounded twice").
+paused. One that holds too much has its consumer take what is there, so that memory which nobody
+reads from the network is at least on its way out; one that holds little waits for its turn.
 
 Everything here belongs to the event loop's thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Protocol
 
 __all__ = ["SCRATCH_SIZE", "SLAB_SIZE", "Account", "Block", "Holder", "Pool", "Slab"]
 
 SLAB_SIZE = 1 << 20
 SCRATCH_SIZE = 1 << 16
+
+PATIENCE = 0.2
+"""Seconds that associations wait for their turn before small steps are better than none."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -146,9 +150,14 @@ class Account:
         Who is paused and resumed.
     limit : int
         Above this many bytes the holder is paused; it goes on below half of it.
+
+    Attributes
+    ----------
+    is_moving : bool
+        Whether a slab of it was read into lately.
     """
 
-    __slots__ = ("held", "holder", "limit", "paused", "pool")
+    __slots__ = ("held", "holder", "is_moving", "limit", "paused", "pool")
 
     def __init__(self, pool: Pool, holder: Holder, limit: int) -> None:
         self.pool = pool
@@ -156,15 +165,35 @@ class Account:
         self.limit = limit
         self.held = 0
         self.paused = False
+        self.is_moving = False
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is a slab for this account.
+
+        Who holds slabs already may only double what they are: something is always left for those
+        who come later.
+        """
+        pool = self.pool
+        return self._claim + pool.held <= pool.roomy
+
+    @property
+    def must_let_go(self) -> bool:
+        """Whether to get rid of what is held, instead of waiting for room for more."""
+        return self.paused and (self not in self.pool.waiting or self.pool.is_stalled)
 
     def take_slab(self) -> Slab | None:
-        """Return a slab, or None (and pause the holder) where the budget has none left."""
-        memory = self.pool.take()
-        if memory is None:
-            self._pause()
+        """Return a slab, or None (and pause the holder) where there is no room for one."""
+        if not self.has_room:
+            self.pause()
             return None
-        self.pool.filling[self] = None
-        self.hold(len(memory))
+        pool = self.pool
+        memory = pool.take()
+        pool.filling[self] = None
+        self.is_moving = True
+        self.count(len(memory))
+        if self.held > self.limit:
+            self.pause()
         return Slab(memory, self)
 
     def filled(self) -> None:
@@ -177,21 +206,46 @@ class Account:
         self.pool.put(memory, view)
         self.give(size)
 
+    def count(self, count: int) -> None:
+        """Count `count` bytes more, whatever that comes to."""
+        self.held += count
+        self.pool.held += count
+
+    def count_unfinished(self, change: int, *, may_wait: bool) -> None:
+        """Count what has begun to come and is no dataset: it can only become whole, not let go.
+
+        So it is no part of `held`: who waits until less is held would wait for ever.
+        """
+        pool = self.pool
+        pool.held += change
+        if change < 0:
+            if pool.waiting:
+                pool.resume_waiting()
+        elif may_wait and pool.held > pool.budget:
+            self.pause()
+
     def hold(self, count: int) -> None:
-        """Count `count` bytes more."""
+        """Count `count` bytes more, and pause the holder where that is too much."""
         self.held += count
         pool = self.pool
         pool.held += count
-        if self.held > self.limit or (pool.held > pool.crowded and self._is_greedy()):
-            self._pause()
+        # Up to half of the budget nobody's share is too large: what one holds all hold.
+        if self.held > self.limit or (
+            pool.held > pool.half and self._claim + pool.held > pool.budget
+        ):
+            self.pause()
 
     def give(self, count: int) -> None:
         """Count `count` bytes less."""
         self.held -= count
-        self.pool.held -= count
-        if self.paused:
-            self._resume_if_possible()
-        self.pool.resume_waiting()
+        pool = self.pool
+        pool.held -= count
+        if self.paused and self._may_wait():
+            pool.waiting[self] = None
+        if pool.waiting:
+            pool.resume_waiting()
+            if self.paused and pool.is_stalled and not self.held:
+                self.go_on()
 
     def close(self) -> None:
         """Forget the holder, who is gone; what it held is given back as it is released."""
@@ -199,60 +253,89 @@ class Account:
         self.pool.waiting.pop(self, None)
         self.filled()
 
-    def _is_greedy(self) -> bool:
-        pool = self.pool
-        return pool.held > pool.budget or self.held > pool.crowded // max(len(pool.filling), 1)
+    def _may_wait(self) -> bool:
+        """Tell whether nothing but room is needed: who waits must never keep others waiting."""
+        if self.held * 2 > self.limit:
+            return False
+        return not self._claim or (not self.pool.waiting and self.has_room)
 
-    def _pause(self) -> None:
+    @property
+    def _claim(self) -> int:
+        """What is held in slabs, about: less than one is nobody's wealth."""
+        return self.held if self.held >= self.pool.slab_size else 0
+
+    def pause(self) -> None:
+        """Pause the holder until there is room for it."""
         if self.paused:
             return
         self.paused = True
-        self.pool.waiting[self] = None
         self.holder.pause_reading()
+        if self._may_wait():
+            self.pool.waiting[self] = None
+            self.pool.watch()
 
-    def _resume_if_possible(self) -> None:
-        pool = self.pool
-        if self.held * 2 <= self.limit and (pool.held <= pool.crowded or not self.held):
-            # Who holds nothing goes on as soon as there is room for one slab (`resume_waiting`).
-            self.paused = False
-            pool.waiting.pop(self, None)
-            self.holder.resume_reading()
+    def go_on(self) -> None:
+        """Let the holder go on."""
+        self.pool.waiting.pop(self, None)
+        self.paused = False
+        self.holder.resume_reading()
 
 
 class Pool:
     """The slabs of all associations of a server, and the budget that they share.
 
+    Where it is used up associations wait in a queue, and as many go on as there is room for
+    slabs: the longest waiting first. So a slow disk gets slabs, not crumbs, and everybody has
+    their turn. Where nobody had one for a while (`PATIENCE`) the memory is with those who do
+    nothing with it. Then the others go on in small steps, whatever is held already.
+
     Parameters
     ----------
     budget : int
-        Bytes that all associations together may hold before everybody is paused. From half of
-        it on the greediest are.
+        Bytes that all associations together may hold before everybody is paused. An eighth of it
+        is for what needs no slab.
     slab_size : int
         Capacity of a slab in bytes.
     spare : int
         Slabs that are kept for the next dataset when nobody needs them.
+    call_later : callable, optional
+        Calls a function after some seconds. Without it nobody waits for a slab: they always go on
+        in small steps.
     """
 
-    def __init__(self, budget: int = 256 << 20, slab_size: int = SLAB_SIZE, spare: int = 8) -> None:
+    def __init__(
+        self,
+        budget: int = 256 << 20,
+        slab_size: int = SLAB_SIZE,
+        spare: int = 8,
+        call_later: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
         if budget < 2 * slab_size:
             raise ValueError(f"a budget of {budget} bytes holds less than two slabs")
         self.budget = budget
-        self.crowded = budget // 2
+        self.ample = budget - budget // 8
+        self.roomy = self.ample - slab_size
+        self.half = budget // 2
         self.held = 0
         self.scratch = memoryview(bytearray(SCRATCH_SIZE))
-        self.waiting: dict[Account, None] = {}
+        self.waiting: OrderedDict[Account, None] = OrderedDict()
         self.filling: dict[Account, None] = {}
-        self._slab_size = slab_size
+        self.slab_size = slab_size
+        self.is_stalled = call_later is None
+        self._call_later = call_later
+        self._is_watching = False
+        self._has_granted = False
         self._spare = spare
         self._free: list[bytearray] = []
 
-    def take(self) -> bytearray | None:
-        """Return a slab's memory, or None where the budget is used up."""
-        if self.held + self._slab_size > self.budget:
-            self._squeeze()
-            if self.held + self._slab_size > self.budget:
-                return None
-        return self._free.pop() if self._free else bytearray(self._slab_size)
+    @property
+    def has_room(self) -> bool:
+        """Whether there is room for one more slab."""
+        return self.held <= self.roomy
+
+    def take(self) -> bytearray:
+        """Return a slab's memory."""
+        return self._free.pop() if self._free else bytearray(self.slab_size)
 
     def put(self, memory: bytearray, view: memoryview) -> None:
         """Keep a slab for the next dataset, unless a view of it is still alive somewhere."""
@@ -260,17 +343,50 @@ class Pool:
             self._free.append(memory)
 
     def resume_waiting(self) -> None:
-        """Let those go on who were paused, the longest waiting first, while there is room."""
-        if not self.waiting or self.held + self._slab_size > self.budget:
+        """Let those go on who wait, the longest waiting first, while there is room."""
+        waiting = self.waiting
+        while waiting and self.has_room:
+            self._has_granted = True
+            self.is_stalled = self._call_later is None
+            account, _ = waiting.popitem(last=False)
+            account.go_on()
+        if waiting:
+            self.watch()
+
+    def watch(self) -> None:
+        """Look after a while whether those who wait had a turn."""
+        if self._call_later is not None and not self._is_watching:
+            self._is_watching = True
+            self._call_later(PATIENCE, self._look)
+
+    def _look(self) -> None:
+        self._is_watching = False
+        if not self.waiting:
             return
-        for account in list(self.waiting):
-            account._resume_if_possible()
+        if self.filling:
+            self._squeeze()
+            self.watch()
+        if self._has_granted:
+            self._has_granted = False
+            self.watch()
+        else:
+            self.is_stalled = True
+            self._go_on_in_small_steps()
 
     def _squeeze(self) -> None:
         """Get back what slow senders have begun to fill."""
-        filling: Sequence[Account] = list(self.filling)
-        for account in filling:
-            account.holder.squeeze()
+        for account in list(self.filling):
+            if account.is_moving:
+                account.is_moving = False
+            else:
+                account.holder.squeeze()
+
+    def _go_on_in_small_steps(self) -> None:
+        for account in list(self.waiting):
+            if account.held:
+                account.holder.squeeze()
+            elif account.paused:
+                account.go_on()
 
 
 def _is_exported(memory: bytearray) -> bool:

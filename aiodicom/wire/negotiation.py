@@ -148,7 +148,7 @@ class _Answer:
 
     items: tuple[Item, ...]
     encoded: bytes
-    contexts: dict[int, PresentationContext]
+    contexts: Mapping[int, PresentationContext]
     window: int
 
 
@@ -276,7 +276,7 @@ class Agreement:
     """
 
     accept: AssociateAccept
-    contexts: dict[int, PresentationContext] = field(default_factory=dict)
+    contexts: Mapping[int, PresentationContext] = field(default_factory=dict)
     window: int = 1
 
 
@@ -295,7 +295,7 @@ def negotiate(request: AssociateRequest, policy: Policy) -> Agreement:
         if request.proposal:
             policy._answers.add(request.proposal, answer)
     accept = AssociateAccept.answer(request, answer.items, answer.encoded)
-    return Agreement(accept, answer.contexts.copy(), answer.window)
+    return Agreement(accept, answer.contexts, answer.window)
 
 
 def _answer(request: AssociateRequest, policy: Policy) -> _Answer:

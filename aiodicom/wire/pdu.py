@@ -50,6 +50,7 @@ APPLICATION_CONTEXT_NAME = "1.2.840.10008.3.1.1.1"
 
 PROTOCOL_VERSION = 1  # PS3.8 9.3.2: bit 0 set
 
+_RESERVED = bytes(32)
 _HEADER = struct.Struct(">BxI")
 _FIXED = struct.Struct(">HH16s16s32s")  # A-ASSOCIATE-RQ and -AC, bytes 7-74
 _PDV_HEADER = struct.Struct(">IBB")
@@ -83,7 +84,7 @@ class _Associate:
     calling_ae_title_field: bytes
     items: tuple[Item, ...]
     protocol_version: int = PROTOCOL_VERSION
-    reserved: bytes = bytes(32)
+    reserved: bytes = _RESERVED
 
     @property
     def called_ae_title(self) -> str:
@@ -223,7 +224,7 @@ def _decode_associate(
     version, _, called, calling, reserved = _FIXED.unpack_from(body)
     if items is None:
         items = decode_items(body, PDU_ITEMS, _FIXED.size)
-    return called, calling, items, version, reserved
+    return called, calling, items, version, _RESERVED if reserved == _RESERVED else reserved
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,9 @@ FEW_BYTES = 256
 SMALL_READ = 1 << 10
 """Bytes of such a step: thousands of fragments must not keep the others waiting."""
 
+SHORT_READ = 1 << 14
+"""Bytes of a read where memory is short: most small objects fit, and many such reads do no harm."""
+
 EXCESS = 128
 """Bytes by which a P-DATA-TF may exceed what we announced: senders differ in what they count."""
 
@@ -138,6 +141,14 @@ class UpperLayer:
         Whether the ARTIM timer runs.
     """
 
+    __slots__ = (
+        "_account", "_body", "_body_left", "_body_type", "_command", "_command_context",
+        "_context_id", "_control", "_dataset_context", "_deaf", "_discarding", "_events",
+        "_filled", "_fragments", "_head", "_longest", "_most", "_offered", "_outgoing", "_parsed",
+        "_pdu_left", "_pdv_left", "_scratch", "_slab", "_unfinished", "_wants_slab", "artim",
+        "closing", "peer_maximum_length", "role", "state",
+    )  # fmt: skip
+
     def __init__(self, role: Role, account: Account, maximum_length: int) -> None:
         self.role = role
         self.state = State.STA1
@@ -163,6 +174,8 @@ class UpperLayer:
         # Where the next bytes go.
         self._head = b""  # a header that has begun, when there is no slab
         self._slab: Slab | None = None
+        self._wants_slab = False
+        self._offered = 0  # where the scratch buffer ends for the next read
         self._parsed = 0
         self._filled = 0
         # The message that has begun.
@@ -170,6 +183,7 @@ class UpperLayer:
         self._command_context: int | None = None
         self._dataset_context: int | None = None
         self._discarding = False
+        self._unfinished = 0  # bytes of bodies and commands that are counted
 
     # Receiving ---------------------------------------------------------------------------
 
@@ -178,11 +192,14 @@ class UpperLayer:
         slab = self._slab
         if slab is not None:
             return slab.view[self._filled : self._filled + self._most]
-        head = self._head
-        if head or self._most == SMALL_READ:
-            self._scratch[: len(head)] = head
-            return self._scratch[len(head) : len(head) + self._most]
-        return self._scratch
+        head, most, scratch, pool = self._head, self._most, self._scratch, self._account.pool
+        if pool.held > pool.roomy and most > SHORT_READ:
+            most = SHORT_READ
+        if head or most < MAXIMUM_READ:
+            scratch[: len(head)] = head
+            scratch = scratch[: len(head) + most]
+        self._offered = len(scratch)
+        return scratch[len(head) :] if head else scratch
 
     def received(self, count: int) -> list[Incoming]:
         """Frame the `count` bytes that were put into `get_buffer`.
@@ -213,6 +230,9 @@ class UpperLayer:
         self._most = SMALL_READ if is_flood else MAXIMUM_READ
         self._fragments = 0
         self._settle(view, position, end)
+        self._offered = 0  # a number of its own for each idle association is 32 bytes
+        if self._command or self._body or self._unfinished:
+            self._count_unfinished()
         events, self._events = self._events, []
         return events
 
@@ -372,22 +392,31 @@ class UpperLayer:
         """Decide where the next bytes go, and take the header that is not whole there."""
         slab, is_open = self._slab, self._dataset_context is not None and not self._discarding
         if slab is None:
-            is_full = end == len(self._scratch)
+            is_full = end == self._offered and self._most > SMALL_READ
             self._head = bytes(view[position:end]) if position < end else b""
-            if is_open and is_full and not self._account.paused:
+            self._wants_slab = is_open and is_full
+            if self._wants_slab:
                 self._take_slab()
         elif is_open and len(slab.view) - end >= SLAB_TAIL:
             self._parsed, self._filled = position, end
+            self._account.is_moving = True
         else:
             self._head = bytes(view[position:end])
             self._drop_slab()
-            if is_open and not self._account.paused:
+            self._wants_slab = is_open
+            if is_open:
                 self._take_slab()
 
+    def resume(self) -> None:
+        """Go on after a pause, with the slab that there was no room for."""
+        if self._wants_slab and self._account.has_room:
+            self._take_slab()
+
     def _take_slab(self) -> None:
-        slab = self._account.take_slab()
+        slab = None if self._account.paused else self._account.take_slab()
         if slab is None:
             return
+        self._wants_slab = False
         head, self._head = self._head, b""
         slab.view[: len(head)] = head
         self._slab, self._parsed, self._filled = slab, 0, len(head)
@@ -398,8 +427,20 @@ class UpperLayer:
         if slab is not None:
             slab.release()
 
+    def _count_unfinished(self) -> None:
+        """Count what has come of a body or a command that is not whole yet."""
+        size = len(self._command) + len(self._body or b"")
+        change, self._unfinished = size - self._unfinished, size
+        self._account.count_unfinished(change, may_wait=size > SHORT_READ)
+
+    def _drop_unfinished(self) -> None:
+        self._command.clear()
+        self._body = None
+        self._count_unfinished()
+
     def squeeze(self) -> None:
         """Let go of the slab that is being filled: its sender is paused, slow or gone."""
+        self._wants_slab = False
         slab = self._slab
         if slab is not None:
             self._head = bytes(slab.view[self._parsed : self._filled])
@@ -455,6 +496,7 @@ class UpperLayer:
                 event.block.release()
         self._events = []
         self.squeeze()
+        self._drop_unfinished()
         action = TABLE[Event.INVALID_PDU, self.state]
         by_user = action is Action.AA_1
         self._fire(Event.INVALID_PDU, Abort(0, 0) if by_user else Abort(2, error.reason))
@@ -476,6 +518,7 @@ class UpperLayer:
         """The connection is closed (Evt17)."""
         self._deaf = True
         self.squeeze()
+        self._drop_unfinished()
         if (Event.TRANSPORT_CLOSED, self.state) in TABLE:
             self._fire(Event.TRANSPORT_CLOSED)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aiodicom.cli.common import DEFAULTS, GENERAL, Failed, main, raise_open_files_limit, reason
+from aiodicom.cli.common import DEFAULTS, GENERAL, Failed, main, reason
 from aiodicom.cli.network import (
     PROFILE,
     REQUESTOR_DEFAULTS,
@@ -23,6 +23,7 @@ from aiodicom.cli.network import (
 )
 from aiodicom.cli.options import Command, Group, Option, UsageError
 from aiodicom.cli.syntaxes import preference_options, proposal_options
+from aiodicom.open_files import raise_open_files_limit
 from aiodicom.wire.identity import __version__
 
 COMMAND = Command("example", "shows what commands share", {}, (GENERAL,), DEFAULTS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from aiodicom.wire.buffers import SCRATCH_SIZE, SLAB_SIZE, Account, Block, Pool, Slab
@@ -31,8 +33,31 @@ def account(pool: Pool | None = None, limit: int = 1 << 30) -> tuple[Account, Sq
     return holder.account, holder
 
 
-def small_pool(slabs: int = 10, spare: int = 8) -> Pool:
-    return Pool(budget=slabs * SMALL, slab_size=SMALL, spare=spare)
+class Clock:
+    """Calls a pool back when a test says so."""
+
+    def __init__(self) -> None:
+        self.calls: list[Callable[[], None]] = []
+
+    def __call__(self, seconds: float, call: Callable[[], None]) -> None:
+        self.calls.append(call)
+
+    def tick(self) -> None:
+        calls, self.calls = self.calls, []
+        for call in calls:
+            call()
+
+
+def small_pool(slabs: int = 10, spare: int = 8, clock: Clock | None = None) -> Pool:
+    return Pool(slabs * SMALL, SMALL, spare, clock)
+
+
+def used_up(clock: Clock) -> tuple[Pool, list[Slab]]:
+    """A pool whose slabs are with handlers that keep them."""
+    pool = small_pool(slabs=4, clock=clock)
+    slabs = [taken(account(pool)[0]) for _ in range(3)]
+    pool.filling.clear()
+    return pool, slabs
 
 
 def taken(of: Account) -> Slab:
@@ -244,6 +269,30 @@ def test_an_account_is_paused_above_its_limit_and_goes_on_at_half_of_it() -> Non
     assert not holder.paused
 
 
+def test_what_has_only_begun_to_come_keeps_nobody_from_going_on() -> None:
+    """It could be the rest of a command, which comes only when the account goes on."""
+    one, _ = account(limit=10)
+    dataset = copy(one, bytes(20))
+    one.count_unfinished(50, may_wait=False)
+    assert one.paused
+    dataset.release()
+    assert not one.paused
+    assert one.pool.held == 50
+
+
+def test_what_has_only_begun_to_come_is_in_the_budget() -> None:
+    pool = small_pool(slabs=4)
+    one, _ = account(pool)
+    one.count_unfinished(4 * SMALL, may_wait=True)
+    assert not one.paused
+    one.count_unfinished(1, may_wait=False)
+    assert not one.paused
+    one.count_unfinished(1, may_wait=True)
+    assert one.paused
+    one.count_unfinished(-4 * SMALL, may_wait=True)
+    assert not one.paused
+
+
 def test_a_pause_is_told_once() -> None:
     one, holder = account(limit=10)
     _blocks = [copy(one, bytes(11)) for _ in range(3)]
@@ -261,26 +310,50 @@ def test_a_budget_that_is_used_up_gives_no_slab_and_pauses() -> None:
     assert one.take_slab() is not None
 
 
-def test_who_holds_nothing_goes_on_as_soon_as_a_slab_is_free() -> None:
+def test_who_waits_goes_on_as_soon_as_a_slab_is_free() -> None:
     pool = small_pool(slabs=10)
     (rich, _), (poor, poor_holder) = account(pool), account(pool)
-    blocks = [copy(rich, bytes(SMALL)) for _ in range(9)]
-    blocks.append(copy(rich, b"x"))
+    blocks = [copy(rich, bytes(750)) for _ in range(10)]
+    last = copy(rich, bytes(251))
     assert poor.take_slab() is None
     assert poor_holder.paused
-    blocks.pop().release()  # exactly one slab is free, and the pool is crowded all the same
+    last.release()  # with one slab more, an eighth of the budget is left, and no more
     assert not poor_holder.paused
     assert poor.take_slab() is not None
+    assert blocks
 
 
-def test_from_half_of_the_budget_on_the_greediest_is_paused() -> None:
+def test_an_eighth_of_the_budget_is_for_what_needs_no_slab() -> None:
+    pool = small_pool(slabs=16)
+    others = [account(pool) for _ in range(20)]
+    slabs = [slab for one, _ in others if (slab := one.take_slab()) is not None]
+    assert len(slabs) == 14
+    (late, holder) = account(pool)
+    block = copy(late, bytes(900))
+    assert not holder.paused
+    block.release()
+
+
+def test_who_holds_slabs_leaves_room_for_those_who_do_not() -> None:
     pool = small_pool(slabs=10)
     (greedy, greedy_holder), (modest, modest_holder) = account(pool), account(pool)
-    _slabs = [taken(greedy), taken(modest)]
-    _blocks = [copy(greedy, bytes(3000)), copy(modest, bytes(100)), copy(greedy, b"x")]
-    assert pool.held > pool.crowded
+    slabs = []
+    while (slab := greedy.take_slab()) is not None:
+        slabs.append(slab)
+    assert len(slabs) == 4  # a fifth one would be more than what is left for others
     assert greedy_holder.paused
+    assert modest.take_slab() is not None
     assert not modest_holder.paused
+
+
+def test_who_is_greedy_lets_go_at_once() -> None:
+    pool = small_pool(slabs=10, clock=Clock())
+    one, _ = account(pool)
+    slabs = [taken(one) for _ in range(4)]
+    assert not one.must_let_go
+    assert one.take_slab() is None
+    assert one.must_let_go
+    assert slabs
 
 
 def test_over_the_budget_everybody_is_paused() -> None:
@@ -290,65 +363,164 @@ def test_over_the_budget_everybody_is_paused() -> None:
     assert holder.paused
 
 
-def test_the_greedy_goes_on_when_the_pool_is_no_longer_crowded() -> None:
+def test_the_greedy_goes_on_when_others_have_let_go() -> None:
     pool = small_pool(slabs=10)
     (greedy, holder), (other, _) = account(pool), account(pool)
-    mine = [copy(greedy, bytes(1000)), copy(greedy, bytes(5000))]
-    theirs = [copy(other, bytes(2000)), copy(other, bytes(2500))]
+    mine = [copy(greedy, bytes(1000)), copy(greedy, bytes(1500))]
+    theirs = [copy(other, bytes(3000)), copy(other, bytes(2500))]
+    mine.append(copy(greedy, bytes(500)))
+    assert holder.paused  # 3000 of its own and 8500 of all
     mine.pop().release()
-    assert holder.paused  # 5500 of 10000 are held
+    assert holder.paused  # 2500 and 8000
     theirs.pop().release()
+    mine.pop().release()
     assert not holder.paused
 
 
-def test_who_is_out_of_slabs_squeezes_those_who_are_filling_some() -> None:
-    # Nobody may be left to give anything back later: what is free now is taken now.
-    pool = small_pool(slabs=2)
-    (slow, slow_holder), (late, late_holder) = account(pool), account(pool)
-    slow_holder.slab = taken(slow)
-    block = copy(slow, b"x")
-    slab = late.take_slab()
-    assert slab is not None
-    assert (slow_holder.squeezed, late_holder.squeezed) == (1, 0)
-    assert not late_holder.paused
-    block.release()
+def test_those_who_wait_go_on_in_turn_and_only_as_many_as_there_is_room_for() -> None:
+    pool = small_pool(slabs=4, clock=Clock())
+    slabs = [taken(account(pool)[0]) for _ in range(3)]
+    late = [account(pool) for _ in range(5)]
+    got: list[Slab] = []
+    for one, holder in late:
+        holder.resume_reading = lambda one=one: got.append(taken(one))  # type: ignore[method-assign,misc]
+        assert one.take_slab() is None
+    slabs.pop().release()
+    assert [one.held for one, _ in late] == [SMALL, 0, 0, 0, 0]
+    slabs.pop().release()
+    assert [one.held for one, _ in late] == [SMALL, SMALL, 0, 0, 0]
 
 
-def test_who_gets_nothing_by_squeezing_waits() -> None:
-    pool = small_pool(slabs=2)
-    (slow, slow_holder), (late, late_holder) = account(pool), account(pool)
-    slow_holder.slab = taken(slow)
-    kept = part(slow, slow_holder.slab)
-    block = copy(slow, b"x")
+def test_who_comes_late_does_not_overtake_those_who_wait() -> None:
+    pool = small_pool(slabs=4, clock=Clock())
+    first = [account(pool)[0] for _ in range(3)]
+    slabs = [taken(one) for one in first]
+    (waiting, holder) = account(pool)
+    got: list[Slab] = []
+    holder.resume_reading = lambda: got.append(taken(waiting))  # type: ignore[method-assign]
+    assert waiting.take_slab() is None
+    slabs.pop().release()
+    assert len(got) == 1
+    assert first[-1].take_slab() is None
+
+
+def test_who_waits_for_a_turn_keeps_what_it_has() -> None:
+    pool, _slabs = used_up(clock := Clock())
+    late, _ = account(pool)
+    block = copy(late, b"x")
     assert late.take_slab() is None
-    assert late_holder.paused
-    kept.release()
-    assert not late_holder.paused
+    assert late.paused
+    assert not late.must_let_go
     block.release()
+    assert clock.calls
+
+
+# Stalls ------------------------------------------------------------------------------------------
+
+
+def test_who_fills_a_slab_slowly_is_squeezed_when_others_wait() -> None:
+    pool = small_pool(slabs=2, clock=(clock := Clock()))
+    (slow, slow_holder), (late, late_holder) = account(pool), account(pool)
+    slow_holder.slab = taken(slow)
+    assert late.take_slab() is None
+    clock.tick()
+    assert slow_holder.squeezed == 0  # it may have got its slab a moment ago
+    assert late.take_slab() is None
+    clock.tick()
+    assert slow_holder.squeezed == 1
+    assert not late_holder.paused
+
+
+def test_who_fills_a_slab_quickly_is_not_squeezed() -> None:
+    pool = small_pool(slabs=2, clock=(clock := Clock()))
+    (quick, holder), (late, _) = account(pool), account(pool)
+    holder.slab = taken(quick)
+    assert late.take_slab() is None
+    for _ in range(3):
+        clock.tick()
+        quick.is_moving = True
+    assert holder.squeezed == 0
 
 
 def test_only_who_fills_a_slab_is_squeezed() -> None:
-    pool = small_pool(slabs=2)
-    one, holder = account(pool)
-    slab = taken(one)
+    pool, _slabs = used_up(clock := Clock())
+    (one, holder) = account(pool)
     one.filled()
-    _block = copy(one, bytes(SMALL))
-    assert one.take_slab() is None
+    assert account(pool)[0].take_slab() is None
+    clock.tick()
+    clock.tick()
     assert holder.squeezed == 0
-    slab.release()
 
 
-def test_the_longest_waiting_goes_on_first() -> None:
-    pool = small_pool(slabs=2)
-    greedy, _ = account(pool)
-    block = copy(greedy, bytes(2 * SMALL))
-    order: list[int] = []
-    for number in range(3):
-        late, holder = account(pool)
-        holder.resume_reading = lambda number=number: order.append(number)  # type: ignore[method-assign,misc]
-        late.take_slab()
+def test_who_waits_for_nothing_lets_go_of_what_it_has() -> None:
+    pool, _slabs = used_up(clock := Clock())
+    late, holder = account(pool)
+    block = copy(late, b"x")
+    assert late.take_slab() is None
+    clock.tick()
+    assert holder.squeezed == 1
+    assert late.must_let_go
     block.release()
-    assert order == [0, 1, 2]
+    assert not holder.paused  # and goes on, with nothing
+
+
+def test_who_holds_nothing_goes_on_whatever_others_hold() -> None:
+    pool, _slabs = used_up(clock := Clock())
+    late, holder = account(pool)
+    assert late.take_slab() is None
+    assert holder.paused
+    clock.tick()
+    assert not holder.paused
+
+
+def test_a_turn_ends_the_small_steps() -> None:
+    pool, slabs = used_up(clock := Clock())
+    late, _ = account(pool)
+    late.take_slab()
+    clock.tick()
+    assert pool.is_stalled
+    late.take_slab()
+    slabs.pop().release()
+    assert not pool.is_stalled
+
+
+def test_small_steps_begin_when_nobody_had_a_turn() -> None:
+    pool, slabs = used_up(clock := Clock())
+    (first, holder), (second, _) = account(pool), account(pool)
+    holder.resume_reading = lambda: slabs.append(taken(first))  # type: ignore[method-assign]
+    for one in (first, second):
+        assert one.take_slab() is None
+    slabs.pop(0).release()
+    first.filled()
+    clock.tick()
+    assert not pool.is_stalled
+    clock.tick()
+    assert pool.is_stalled
+
+
+def test_nobody_looks_when_nothing_can_happen() -> None:
+    pool, _slabs = used_up(clock := Clock())
+    late, _ = account(pool)
+    block = copy(late, b"x")
+    late.take_slab()
+    for _ in range(3):
+        clock.tick()
+    assert not clock.calls
+    block.release()
+
+
+def test_without_a_clock_nobody_waits_for_a_turn() -> None:
+    pool = small_pool(slabs=2)
+    _slab = taken(account(pool)[0])
+    late, _ = account(pool)
+    block = copy(late, b"x")
+    late.take_slab()
+    assert late.must_let_go
+    block.release()
+    assert not late.paused
+
+
+# Ends --------------------------------------------------------------------------------------------
 
 
 def test_a_closed_account_is_not_resumed() -> None:

@@ -31,6 +31,7 @@ from aiodicom.wire.upper_layer import (
     EXCESS,
     MAXIMUM_ASSOCIATE_LENGTH,
     MAXIMUM_COMMAND_LENGTH,
+    SHORT_READ,
     SMALL_READ,
     Fragment,
     Message,
@@ -964,6 +965,7 @@ def test_any_bytes_raise_a_protocol_error_or_nothing(data: bytes, state: State) 
     except ProtocolError:
         return
     release(events)
+    line.upper.connection_lost()
     assert line.pool.held == 0
 
 
@@ -1109,6 +1111,90 @@ def test_a_dataset_that_comes_while_memory_is_short_is_whole() -> None:
     assert transcript(events)[1] == (data, True)
     assert line.holder.paused
     assert not pool.filling
+
+
+def test_reads_are_short_while_memory_is_short() -> None:
+    pool = Pool(budget=2 * SLAB_SIZE)
+    other, line = Line(pool=pool), Line(pool=pool)
+    assert len(line.upper.get_buffer()) == SCRATCH_SIZE
+    other.account.hold(SLAB_SIZE)
+    assert len(line.upper.get_buffer()) == SHORT_READ
+    other.account.give(SLAB_SIZE)
+    assert len(line.upper.get_buffer()) == SCRATCH_SIZE
+
+
+def test_who_waits_for_a_slab_goes_on_with_it() -> None:
+    pool = Pool(budget=2 * SLAB_SIZE)
+    other, line = Line(pool=pool), Line(pool=pool)
+    other.account.hold(SLAB_SIZE)
+    pdus = STORE + dataset_pdus(pattern(300_000))
+    events = line.feed(pdus[:SHORT_READ])
+    assert line.holder.paused
+    other.account.give(SLAB_SIZE)
+    assert not line.holder.paused
+    line.upper.resume()
+    assert line.account in pool.filling
+    assert transcript([*events, *line.feed(pdus[SHORT_READ:])])[1] == (pattern(300_000), True)
+    release(events)
+
+
+def test_a_slab_that_is_read_into_is_moving() -> None:
+    line = Line()
+    pdus = STORE + dataset_pdus(pattern(500_000))
+    release(line.feed(pdus[:200_000]))
+    line.account.is_moving = False
+    release(line.feed(pdus[200_000:200_010]))
+    assert line.account.is_moving
+
+
+def test_who_goes_on_without_room_takes_no_slab() -> None:
+    pool = Pool(budget=2 * SLAB_SIZE)
+    other, line = Line(pool=pool), Line(pool=pool)
+    other.account.hold(SLAB_SIZE)
+    release(line.feed((STORE + dataset_pdus(pattern(300_000)))[:SHORT_READ]))
+    line.upper.resume()
+    assert (line.holder.pauses, line.account in pool.filling) == (1, False)
+
+
+def test_half_a_proposal_is_counted() -> None:
+    line = Line(state=State.STA2)
+    request = encode_pdu(association_request())
+    line.feed(request[:-1])
+    assert line.pool.held == len(request) - 6 - 1
+    line.feed(request[-1:])
+    assert line.pool.held == 0
+
+
+def test_half_a_command_is_counted() -> None:
+    line = Line()
+    command = store_command("1.2.3").encode()
+    line.feed(data_pdu(PDV(3, True, False, command[:-10])))
+    assert line.pool.held == len(command) - 10
+    line.feed(data_pdu(PDV(3, True, True, command[-10:])))
+    assert line.pool.held == 0
+
+
+@pytest.mark.parametrize("end", ["lost", "abort", "garbage"])
+def test_what_is_unfinished_goes_with_its_association(end: str) -> None:
+    line = Line()
+    line.feed(data_pdu(PDV(3, True, False, bytes(1000))))
+    if end == "garbage":
+        with pytest.raises(ProtocolError):
+            line.feed(bytes(6))
+    elif end == "abort":
+        line.feed(encode_pdu(Abort(0, 0)))
+    line.upper.connection_lost()
+    assert line.pool.held == 0
+
+
+def test_a_long_proposal_waits_where_memory_is_short_and_a_short_one_does_not() -> None:
+    pool = Pool(budget=2 * SLAB_SIZE)
+    other, line = Line(pool=pool), Line(pool=pool, state=State.STA2)
+    other.account.hold(2 * SLAB_SIZE)
+    line.feed(b"\x01\0" + (100_000).to_bytes(4, "big") + bytes(SHORT_READ - 6))
+    assert not line.holder.paused
+    line.feed(bytes(SHORT_READ))
+    assert line.holder.paused
 
 
 def test_a_flood_of_small_fragments_is_read_in_small_steps() -> None:
