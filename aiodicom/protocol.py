@@ -121,8 +121,11 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             self._violated(error)
             return
         for event in events:
-            self._take(event)
-        if self._account.must_let_go:
+            if self.association is not None:
+                self.association.feed(event)
+            else:
+                self._begin(event)
+        if self._account.paused and self._account.must_let_go:
             self.squeeze()
         self._watch()
         if self._upper.closing or self.association is None:
@@ -158,10 +161,8 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     # What has come -----------------------------------------------------------------------------
 
-    def _take(self, event: Incoming) -> None:
-        if self.association is not None:
-            self.association.feed(event)
-        elif isinstance(event, AssociateRequest):
+    def _begin(self, event: Incoming) -> None:
+        if isinstance(event, AssociateRequest):
             info = AssociationInfo(event, *self._peer, self.number)
             service = self._around.service
             self.association = Association(self._upper, self, service, info)

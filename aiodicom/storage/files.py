@@ -24,8 +24,14 @@ from aiodicom.storage.stored import StoredObject
 from aiodicom.storage.studies import Studies
 from aiodicom.storage.writers import Writers
 from aiodicom.wire.buffers import SLAB_SIZE
-from aiodicom.wire.dimse import Status, clean_uid
-from aiodicom.wire.elements import ElementWalker, encoding_of
+from aiodicom.wire.dimse import Status, Tag, clean_uid
+from aiodicom.wire.elements import (
+    EXPLICIT_LITTLE,
+    ElementWalker,
+    Encoding,
+    encoding_of,
+    leading_uids,
+)
 
 __all__ = ["FileStorage", "OnStored"]
 
@@ -40,6 +46,9 @@ OnStored = Callable[[StoredObject], Awaitable[object] | None]
 _SUCCESS = Status.SUCCESS.value
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
+_UIDS = (_SOP_CLASS_UID, _SOP_INSTANCE_UID)
+_COMMAND_CLASS = Tag.AFFECTED_SOP_CLASS_UID.value
+_COMMAND_INSTANCE = Tag.AFFECTED_SOP_INSTANCE_UID.value
 
 
 class FileStorage:
@@ -270,16 +279,14 @@ class FileStorage:
 class _InstanceCheck:
     """Checks that a dataset begins like one, and is the instance that the command names."""
 
+    __slots__ = ("_is_done", "_request", "_walker", "_warns", "status")
+
     def __init__(self, request: StoreRequest, warns: bool) -> None:
         self.status = _SUCCESS
-        self._expected = {
-            _SOP_CLASS_UID: request.sop_class_uid,
-            _SOP_INSTANCE_UID: request.sop_instance_uid,
-        }
+        self._request = request
         self._warns = warns
-        encoding = encoding_of(request.transfer_syntax_uid)
-        # How a private transfer syntax is written nobody knows: stored as it comes.
-        self._walker = ElementWalker(encoding, self._expected) if encoding else None
+        self._walker: ElementWalker | None = None
+        self._is_done = False
 
     def feed(self, views: Sequence[bytes | bytearray | memoryview], is_last: bool) -> None:
         """Take the next bytes of the dataset.
@@ -289,22 +296,45 @@ class _InstanceCheck:
         Refused
             0xC000 or 0xA900.
         """
+        if self._is_done:
+            return
         walker = self._walker
         if walker is None:
-            return
+            encoding = encoding_of(self._request.transfer_syntax_uid)
+            # How a private transfer syntax is written nobody knows: stored as it comes.
+            if encoding is None or self._agrees_at_once(encoding, views):
+                self._is_done = True
+                return
+            walker = self._walker = ElementWalker(encoding, _UIDS)
         for view in views:
             if walker.feed(view):
                 break
         if is_last:
             walker.end()
         if walker.done:
-            self._walker = None
+            self._is_done = True
             self._compare(walker.found)
+
+    def _agrees_at_once(
+        self, encoding: Encoding, views: Sequence[bytes | bytearray | memoryview]
+    ) -> bool:
+        """Tell whether the dataset begins as most do, with the very bytes of the command's UIDs."""
+        if encoding is not EXPLICIT_LITTLE or not views:
+            return False
+        named = self._request.command.elements
+        uids = leading_uids(views[0])
+        return uids is not None and uids == (
+            named.get(_COMMAND_CLASS),
+            named.get(_COMMAND_INSTANCE),
+        )
 
     def _compare(self, found: dict[int, bytes]) -> None:
         if not found:
             raise Refused(Status.CANNOT_UNDERSTAND, "Not a dataset: no SOP class, no SOP instance")
-        for tag, expected in self._expected.items():
+        request = self._request
+        for tag, expected in zip(
+            _UIDS, (request.sop_class_uid, request.sop_instance_uid), strict=True
+        ):
             uid = clean_uid(found.get(tag, b""))
             if uid == expected:
                 continue

@@ -180,7 +180,7 @@ class Account:
     @property
     def must_let_go(self) -> bool:
         """Whether to get rid of what is held, instead of waiting for room for more."""
-        return self.paused and (self not in self.pool.waiting or self.pool.is_stalled)
+        return self.paused and (self.pool.is_stalled or self not in self.pool.waiting)
 
     def take_slab(self) -> Slab | None:
         """Return a slab, or None (and pause the holder) where there is no room for one."""

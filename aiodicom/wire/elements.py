@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from aiodicom.errors import Refused
 from aiodicom.wire.dimse import Status
 
-__all__ = ["ElementWalker", "Encoding", "encoding_of"]
+__all__ = ["EXPLICIT_LITTLE", "ElementWalker", "Encoding", "encoding_of", "leading_uids"]
 
 MAXIMUM_VALUE_LENGTH = 1 << 14
 """The longest value, in bytes, that is kept; a longer one is cut."""
@@ -40,6 +40,9 @@ _LITTLE_HEADERS, _BIG_HEADERS = (
     (struct.Struct(order + "HH2sH"), struct.Struct(order + "HHI"), struct.Struct(order + "I"))
     for order in "<>"
 )
+
+MAXIMUM_UID = 64
+"""Characters of a UID (PS3.5 9.1)."""
 
 _UNDEFINED = 0xFFFFFFFF
 _ITEM = 0xFFFEE000
@@ -68,6 +71,10 @@ class Encoding:
     is_deflated: bool = False
 
 
+EXPLICIT_LITTLE = Encoding(is_explicit=True)
+"""Of nearly all transfer syntaxes, the compressed ones among them."""
+
+
 @functools.lru_cache(maxsize=64)
 def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
     """Return how the elements of a transfer syntax are written; None for a private one."""
@@ -76,8 +83,43 @@ def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
     if transfer_syntax_uid == "1.2.840.10008.1.2.2":
         return Encoding(is_explicit=True, is_big=True)
     if transfer_syntax_uid.startswith("1.2.840.10008.1.2."):
-        return Encoding(is_explicit=True, is_deflated=transfer_syntax_uid in _DEFLATED)
+        if transfer_syntax_uid in _DEFLATED:
+            return Encoding(is_explicit=True, is_deflated=True)
+        return EXPLICIT_LITTLE
     return None
+
+
+def leading_uids(data: bytes | bytearray | memoryview) -> tuple[bytes, bytes] | None:
+    """Return the SOP class and instance UIDs of a dataset that begins as nearly all do.
+
+    That is, in `EXPLICIT_LITTLE`, with short elements of group 0008 in order, all of them there
+    up to (0008,0018). An `ElementWalker` would find the same in three times the time.
+
+    Parameters
+    ----------
+    data : bytes-like
+        The dataset, or the beginning of it.
+
+    Returns
+    -------
+    tuple of bytes, or None
+        The values as encoded, padding included. None where only a walker can tell.
+    """
+    unpack, position, element, length, sop_class = _LITTLE_HEADERS[0].unpack_from, 0, 0, 0, None
+    try:
+        while element < 0x0018:
+            before = element
+            group, element, vr, length = unpack(data, position)
+            if group != 0x0008 or vr not in _SHORT_VRS or element <= before:
+                return None
+            position += 8 + length
+            if element == 0x0016:
+                sop_class = bytes(data[position - length : position])
+    except struct.error:
+        return None
+    if element != 0x0018 or sop_class is None or length > MAXIMUM_UID or position > len(data):
+        return None
+    return sop_class, bytes(data[position - length : position])
 
 
 class ElementWalker:

@@ -288,7 +288,8 @@ class UpperLayer:
                 position += 6
                 pdu_left = self._begin_pdu(pdu_type, length)
         self._pdu_left, self._pdv_left, self._control = pdu_left, pdv_left, control
-        self._emit_dataset(view, runs, is_last=False)
+        if runs:
+            self._emit_dataset(view, runs, is_last=False)
         return position
 
     def _begin_pdu(self, pdu_type: int, length: int) -> int:
@@ -375,9 +376,13 @@ class UpperLayer:
         if not runs and not is_last:
             return
         if runs:
-            starts, ends = runs[::2], runs[1::2]
-            pieces = [view[a:b] for a, b in zip(starts, ends, strict=True)]
-            size = sum(ends) - sum(starts)
+            if len(runs) == 2:
+                start, end = runs
+                pieces, size = [view[start:end]], end - start
+            else:
+                starts, ends = runs[::2], runs[1::2]
+                pieces = [view[a:b] for a, b in zip(starts, ends, strict=True)]
+                size = sum(ends) - sum(starts)
             slab = self._slab
             if slab is None or size < SHORT_FRAGMENT:
                 # A bytearray, because a slow sender's next piece may be added to it.

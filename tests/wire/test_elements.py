@@ -21,6 +21,7 @@ from aiodicom.wire.elements import (
     ElementWalker,
     Encoding,
     encoding_of,
+    leading_uids,
 )
 from tests.wire.feeding import bytewise, cut, pattern
 
@@ -451,3 +452,65 @@ def test_an_item_whose_length_looks_like_a_vr_is_an_item() -> None:
     walker = ElementWalker(EXPLICIT, WANTED)
     walker.feed(le(0x00080006, b"SQ", items, UNDEFINED) + head() + tail())
     assert walker.found == VALUES
+
+
+# The usual beginning ------------------------------------------------------------------------------
+
+
+def test_the_uids_of_a_usual_beginning_are_found_at_once() -> None:
+    before = le(0x00080005, b"CS", b"ISO_IR 100") + le(0x00080008, b"CS", b"ORIGINAL")
+    data = before + head() + tail()
+    assert leading_uids(data) == (VALUES[CLASS], VALUES[INSTANCE])
+    assert leading_uids(memoryview(bytearray(data))) == (VALUES[CLASS], VALUES[INSTANCE])
+    assert leading_uids(before + head()) == (VALUES[CLASS], VALUES[INSTANCE])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(head()[:-1], id="cut in the last value"),
+        pytest.param(head()[:40], id="cut in a header"),
+        pytest.param(le(0x00080000, b"UL", bytes(4)) + head(), id="a group length"),
+        pytest.param(le(0x00080006, b"SQ", bytes(4)) + head(), id="a sequence"),
+        pytest.param(le(0x00100010, b"PN", b"A") + head(), id="another group"),
+        pytest.param(le(INSTANCE, b"UI", b"1.2\0"), id="no class"),
+        pytest.param(le(CLASS, b"UI", b"1.2\0") + tail(), id="no instance"),
+        pytest.param(le(CLASS, b"UI", b"1.2\0") + le(0x00080020, b"DA"), id="a later element"),
+        pytest.param(le(CLASS, b"UI") + le(CLASS, b"UI") + head(), id="twice the same"),
+        pytest.param(le(CLASS, b"UI") + le(INSTANCE, b"UI", b"1" * 66), id="too long for a UID"),
+        pytest.param(le(CLASS, b"UI") + le(INSTANCE, b"XX", b"1."), id="no VR"),
+    ],
+)
+def test_what_is_less_usual_is_left_to_a_walker(data: bytes) -> None:
+    assert leading_uids(data) is None
+
+
+ELEMENTS = st.tuples(
+    st.sampled_from([0x00080000, 0x00080005, 0x00080008, CLASS, 0x00080017, INSTANCE, 0x00100010]),
+    st.sampled_from([b"UI", b"CS", b"SQ", b"XX", b"UN"]),
+    st.binary(max_size=70),
+    st.sampled_from([None, None, None, 0, 7, 0xFFFF]),
+)
+
+
+@given(st.lists(ELEMENTS, max_size=6), st.booleans(), st.integers(0, 40))
+def test_what_is_found_at_once_a_walker_finds_too(
+    elements: list[tuple[int, bytes, bytes, int | None]], is_sorted: bool, missing: int
+) -> None:
+    elements = sorted(elements, key=lambda each: each[0]) if is_sorted else elements
+    data = b"".join(le(*each) for each in elements)
+    data = data[: len(data) - missing] if missing < 20 else data
+    found = leading_uids(data)
+    if found is not None:
+        assert tuple(walk([data], wanted=(CLASS, INSTANCE)).found.items()) == tuple(
+            zip((CLASS, INSTANCE), found, strict=True)
+        )
+
+
+@given(st.lists(st.sampled_from([b"CS", b"UI", b"DA"]), max_size=5), st.binary(max_size=64))
+def test_a_usual_beginning_is_always_found_at_once(vrs: list[bytes], uid: bytes) -> None:
+    before = b"".join(le(0x00080005 + n, vr, b"xy" * n) for n, vr in enumerate(vrs))
+    data = before + le(CLASS, b"UI", VALUES[CLASS]) + le(INSTANCE, b"UI", uid)
+    assert leading_uids(data) == (VALUES[CLASS], uid)
+    assert walk([data], wanted=(CLASS, INSTANCE)).found == {CLASS: VALUES[CLASS], INSTANCE: uid}
