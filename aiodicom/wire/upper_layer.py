@@ -565,13 +565,16 @@ class UpperLayer:
         """Send a command set, or a whole dataset, in fragments that the peer takes (Evt9)."""
         if self.state is not _ESTABLISHED:  # DT-1 changes nothing
             self._fire(Event.DATA_REQUEST)
-        limit = self.peer_maximum_length
+        limit, length, kind = self.peer_maximum_length, len(data), 1 if is_command else 0
         # A limit that leaves no room for a fragment is taken as the least that does (PS3.8 D.1).
-        room = max((limit - 6) & ~1, 2) if limit else len(data)
-        kind = 1 if is_command else 0
-        for start in range(0, len(data), room) if len(data) > room else (0,):
+        room = max((limit - 6) & ~1, 2) if limit else length
+        if length <= room:
+            head = _RESPONSE_HEADER.pack(_DATA_TF, length + 6, length + 2, context_id, kind | 2)
+            self._outgoing.append(head + data)
+            return
+        for start in range(0, length, room):
             part = data[start : start + room]
-            size, control = len(part), kind | (start + room >= len(data)) << 1
+            size, control = len(part), kind | (start + room >= length) << 1
             head = _RESPONSE_HEADER.pack(_DATA_TF, size + 6, size + 2, context_id, control)
             self._outgoing.append(head + part)
 
