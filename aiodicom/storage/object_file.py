@@ -89,6 +89,11 @@ class ObjectFile:
         self._descriptor = -1
         self._size = self._started = 0
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether something of it was written."""
+        return self._descriptor >= 0
+
     def write(self, buffers: Sequence[bytes | bytearray | memoryview]) -> None:
         """Append `buffers`; the first call makes the file."""
         if self._descriptor < 0:

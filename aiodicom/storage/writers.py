@@ -2,6 +2,9 @@
 
 A job owns its memory and its file until it has come back: cancelling whoever waits for it changes
 nothing about that. Completions come back to the loop together.
+
+The parts of large objects wait in a line of their own, and one thread at least is not at them: an
+ordinary object never waits until all of somebody's gigabyte is written, or synced.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ class Writers:
     def __init__(self, durability: Durability, threads: int = 2) -> None:
         self._durability = durability
         self._count = threads
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[Job] = deque()  # each of them all of an object
+        self._parts: deque[Job] = deque()
+        self._turns = deque([None] * max(threads - 1, 1))  # one is taken to write a part
         self._parked: list[threading.Lock] = []  # what idle threads wait for, the last one first
         self._stopping = False
         self._is_looking = False
@@ -107,16 +112,22 @@ class Writers:
             self._submit(Job(file, is_removal=True))
 
     def _submit(self, job: Job) -> None:
+        is_part = not job.is_last or job.file.has_begun
         job.file.busy = True
         self._outstanding += 1
-        self._jobs.append(job)
+        (self._parts if is_part else self._jobs).append(job)
         # For small objects on a fast disk a second thread is in the way: the two take the
         # interpreter from each other, and from the event loop, at every system call.
-        if len(self._parked) == self._count or self._is_worth_another(job):
+        if not self._awake_for(is_part) or self._is_worth_another(job):
             self._wake_one()
         elif not self._is_looking and self._loop is not None:
             self._is_looking = True
             self._loop.call_later(PATIENCE, self._look)
+
+    def _awake_for(self, is_part: bool) -> int:
+        """Return how many threads are awake, those at parts not counted where that matters."""
+        awake = self._count - len(self._parked)
+        return awake if is_part else awake - max(self._count - 1, 1) + len(self._turns)
 
     def _is_worth_another(self, job: Job) -> bool:
         """Tell whether another thread should be woken while one is awake."""
@@ -127,7 +138,7 @@ class Writers:
     def _look(self) -> None:
         """Wake another thread for what the first one has not come to."""
         self._is_looking = False
-        if self._jobs:
+        if self._jobs or self._parts:
             self._wake_one()
 
     def _wake_one(self) -> None:
@@ -142,17 +153,40 @@ class Writers:
     def _work(self) -> None:
         woken = threading.Lock()
         woken.acquire()
+        was_part = False
         while True:
+            # In turns: neither kind waits until nothing is left of the other.
+            if not was_part and (part := self._take_part()):
+                was_part = True
+                perform([part], self._durability)
+                self._turns.append(None)
+                if self._parts and self._jobs:  # these are next here, and may take long
+                    self._wake_one()
+                self._report([part])
+                continue
+            was_part = False
             if batch := self._take():
                 perform(batch, self._durability)
                 self._report(batch)
                 continue
             self._parked.append(woken)
-            if self._jobs or self._stopping:  # they came before we were seen to be idle
-                self._wake_one()
+            if self._jobs or (self._parts and self._turns) or self._stopping:
+                self._wake_one()  # they came before we were seen to be idle
             woken.acquire()
-            if self._stopping and not self._jobs:
+            if self._stopping and not self._jobs and not self._parts:
                 return
+
+    def _take_part(self) -> Job | None:
+        """Take a part of a large object, unless enough threads are at parts."""
+        try:
+            self._turns.popleft()
+        except IndexError:
+            return None
+        try:
+            return self._parts.popleft()
+        except IndexError:
+            self._turns.append(None)
+            return None
 
     def _take(self) -> list[Job]:
         """Take what is there, and leave a share of it for the others."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aiodicom.storage.commit import Durability, Job
+from aiodicom.storage.commit import Durability, Job, perform
 from aiodicom.storage.writers import Writers
 from aiodicom.wire.buffers import Account, Block, Pool
 from tests.storage.faults import Gate
@@ -153,6 +153,69 @@ async def test_object_does_not_wait_for_one_that_a_writer_is_stuck_with(
             gate.opened.set()
         await stuck
     assert names(tmp_path) == ["CT.1", "CT.2"]
+
+
+@pytest.mark.parametrize(("call", "is_last"), [("writev", False), ("fdatasync", True)])
+async def test_object_waits_for_no_part_of_a_large_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, is_last: bool
+) -> None:
+    monkeypatch.setattr("aiodicom.storage.writers.PATIENCE", 1000.0)
+    large = [file_in(tmp_path, name) for name in ("CT.1", "CT.2")]
+    async with writers() as running:
+        for file in large:
+            await running.do(job(file, is_last=False))
+        gates = [Gate(monkeypatch, call, f".CT.{n}.part") for n in (1, 2)]
+        stuck = [running.do(job(file, is_last=is_last)) for file in large]
+        await gates[0].wait_reached()
+        try:
+            await asyncio.wait_for(running.do(job(file_in(tmp_path, "CT.3"))), 5)
+            assert not gates[1].reached.is_set()
+        finally:
+            for gate in gates:
+                gate.opened.set()
+        await asyncio.gather(*stuck)
+
+
+async def test_objects_and_parts_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def noted(batch: list[Job], durability: Durability) -> None:
+        done.append("".join(each.file.name[-1] for each in batch))
+        perform(batch, durability)
+
+    monkeypatch.setattr("aiodicom.storage.writers.perform", noted)
+    gate = Gate(monkeypatch, name=".CT.1.part")
+    running = Writers(Durability.NONE, threads=1)
+    running.start()
+    doing = [running.do(job(file_in(tmp_path, "CT.1")))]
+    await gate.wait_reached()
+    doing += [running.do(job(file_in(tmp_path, f"CT.{n}"), is_last=n < 5)) for n in range(2, 8)]
+    gate.opened.set()
+    await asyncio.gather(*doing)
+    await running.stop()
+    assert done == ["1", "5", "234", "6", "7"]
+
+
+async def test_parts_go_on_while_their_writer_is_at_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aiodicom.storage.writers.PATIENCE", 1000.0)
+    part, small = (Gate(monkeypatch, name=f".CT.{n}.part") for n in (1, 3))
+    async with writers() as running:
+        first = running.do(job(file_in(tmp_path, "CT.1"), is_last=False))
+        await part.wait_reached()
+        second = running.do(job(file_in(tmp_path, "CT.2"), is_last=False))
+        stuck = running.do(job(file_in(tmp_path, "CT.3")))
+        try:
+            await small.wait_reached()
+            part.opened.set()
+            await asyncio.wait_for(asyncio.gather(first, second), 5)
+        finally:
+            part.opened.set()
+            small.opened.set()
+        await stuck
 
 
 async def test_loop_is_free_while_the_writers_are_stuck(
