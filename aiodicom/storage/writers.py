@@ -160,8 +160,6 @@ class Writers:
                 was_part = True
                 perform([part], self._durability)
                 self._turns.append(None)
-                if self._parts and self._jobs:  # these are next here, and may take long
-                    self._wake_one()
                 self._report([part])
                 continue
             was_part = False
