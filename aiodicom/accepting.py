@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from aiodicom.open_files import end_of_connections
 from aiodicom.shares import Share
 
 __all__ = ["Accepting"]
@@ -45,6 +47,7 @@ class Accepting:
         self._sockets = sockets
         self._share = share
         self._take = take
+        self._end = end_of_connections()
         self._left: dict[socket.socket, asyncio.TimerHandle] = {}
         self._waiting: dict[socket.socket, asyncio.TimerHandle] = {}
         for listening in sockets:
@@ -100,16 +103,36 @@ class Accepting:
             except OSError as error:
                 self._cannot_accept(listening, error)
                 return taken > 0
+            is_last = accepted.fileno() >= self._end
             self._share.accepted()
             self._take(accepted, address)
+            if is_last:
+                self._cannot_accept(listening, "the other descriptors are for files")
+                break
         return True
 
-    def _cannot_accept(self, listening: socket.socket, error: OSError) -> None:
+    def _cannot_accept(self, listening: socket.socket, why: object) -> None:
         """Wait a little: a listening socket that nothing is accepted from stays readable."""
-        logger.error("Cannot accept connections for %s s: %s", RETRY, error)
+        logger.error("Cannot accept connections for %s s: %s", RETRY, why)
         self._loop.remove_reader(listening)
+        self._wait(listening)
+
+    def _wait(self, listening: socket.socket) -> None:
         self._waiting[listening] = self._loop.call_later(RETRY, self._retry, listening)
 
     def _retry(self, listening: socket.socket) -> None:
+        if _next_descriptor(listening) >= self._end:
+            self._wait(listening)
+            return
         del self._waiting[listening]
         self._watch(listening)
+
+
+def _next_descriptor(listening: socket.socket) -> int:
+    """Return the descriptor that what is accepted next would get."""
+    try:
+        descriptor = os.dup(listening.fileno())
+    except OSError:  # there is none
+        return 1 << 31
+    os.close(descriptor)
+    return descriptor

@@ -229,6 +229,23 @@ def test_limit_of_connections_holds_over_all_workers(tmp_path: Path) -> None:
         fifth.receive()
 
 
+def test_idle_connections_leave_descriptors_for_the_files_of_others(tmp_path: Path) -> None:
+    with (
+        storing(tmp_path, prefix=("prlimit", "--nofile=64:64")) as receiver,
+        one_each(receiver) as two,
+    ):
+        with contextlib.ExitStack() as idle:
+            for _ in range(2 * 64):
+                idle.enter_context(Sender(receiver.port))
+            for _ in tries("both workers still take connections"):
+                if receiver.log.count("E: Cannot accept connections") == 2:
+                    break
+            for number, sender in enumerate(two):
+                assert sender.store(f"1.2.{number}") == Status.SUCCESS
+        with senders(receiver.port, 2) as more:
+            assert [sender.store("1.2.3") for sender in more] == [Status.SUCCESS] * 2
+
+
 def test_both_workers_write_to_the_log_of_the_command(tmp_path: Path) -> None:
     with storing(tmp_path) as receiver, senders(receiver.port, 6) as each:
         for sender in each:
