@@ -82,7 +82,7 @@ class Answering:
         self._contexts = contexts
         self._store = store
         self._echo = echo
-        self._checked: set[tuple[int, int, bytes | None]] = set()
+        self._checked: set[tuple[int, int, bytes | None, bytes | None]] = set()
 
     def context_of(self, message: Message) -> PresentationContext | None:
         """Return the context that a message is to be answered in; None for one that is not.
@@ -151,7 +151,8 @@ class Answering:
         self, context: PresentationContext, command: CommandSet, dataset: DatasetStream | None
     ) -> None:
         """Check what differs from one request to the next; the rest once for each kind."""
-        kind = context.context_id, command.field, command.elements.get(_AFFECTED_CLASS)
+        value = command.elements.get
+        kind = context.context_id, command.field, value(_AFFECTED_CLASS), value(_REQUESTED_CLASS)
         if kind not in self._checked:
             _check_kind(context, command)
             if len(self._checked) < MANY_KINDS:

@@ -277,6 +277,24 @@ async def test_an_operation_without_a_dataset_that_is_not_served(field: int) -> 
         assert await peer.store("1.2.3") == Status.SUCCESS
 
 
+@pytest.mark.parametrize("before", [0, 1])
+async def test_a_requested_class_of_another_context_is_refused_every_time(before: int) -> None:
+    command = CommandSet.build(
+        CommandField.C_STORE,
+        dataset=True,
+        affected_sop_class_uid=CT,
+        affected_sop_instance_uid="1.2.3",
+        requested_sop_class_uid=VERIFICATION,
+        message_id=5,
+    )
+    async with serving(store=discard) as server, Peer(server.port) as peer:
+        await peer.associate()
+        for _ in range(before):
+            assert await peer.store("1.2.3") == Status.SUCCESS
+        await peer.send(command_pdu(command) + dataset_pdus(b"1234"))
+        assert await peer.status() == Status.SOP_CLASS_NOT_SUPPORTED
+
+
 async def test_a_store_in_the_context_of_verification() -> None:
     command = store_command("1.2.3", 1, VERIFICATION)
     async with serving(store=discard) as server, Peer(server.port) as peer:
