@@ -171,15 +171,37 @@ class ObjectFile:
 
     def _link_beside(self) -> str:
         """Give the object another name, by default with a suffix that no UID can have."""
-        number = 1
+        number = self._free_number()
         while True:
-            name = f"{self.name}~{number}" if self._spare is None else self._spare(number)
+            name = self._spare_name(number)
             try:
                 os.link(self._temporary, f"{self.folder}/{name}", follow_symlinks=False)
             except FileExistsError:
                 number += 1
             else:
                 return name
+
+    def _spare_name(self, number: int) -> str:
+        return f"{self.name}~{number}" if self._spare is None else self._spare(number)
+
+    def _free_number(self) -> int:
+        """Return a number whose name is free. Not by trying all: an object may have come thousands
+        of times, and others wait for this thread."""
+        taken, free = 0, 1
+        while self._is_taken(free):
+            taken, free = free, 2 * free
+        while free - taken > 1:
+            middle = (taken + free) // 2
+            if self._is_taken(middle):
+                taken = middle
+            else:
+                free = middle
+        return free
+
+    def _is_taken(self, number: int) -> bool:
+        return os.access(
+            f"{self.folder}/{self._spare_name(number)}", os.F_OK, follow_symlinks=False
+        )
 
     def remove(self) -> None:
         """Remove what was written, unless it has got its name."""

@@ -113,6 +113,30 @@ def test_both(tmp_path: Path) -> None:
     assert (second.file.name, third.file.name) == ("CT.1~1", "CT.1~2")
 
 
+def test_both_of_what_has_come_a_thousand_times_does_not_try_all_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CT.1", *(f"CT.1~{number}" for number in range(1, 1000))):
+        (tmp_path / name).touch()
+    looked: list[str] = []
+    access, link = os.access, os.link
+
+    def counting_access(path: str, mode: int, **how: bool) -> bool:
+        looked.append(path)
+        return access(path, mode, **how)
+
+    def counting_link(path: str, name: str, **how: bool) -> None:
+        looked.append(name)
+        link(path, name, **how)
+
+    monkeypatch.setattr(os, "access", counting_access)
+    monkeypatch.setattr(os, "link", counting_link)
+    again = job(file_in(tmp_path, "CT.1", Duplicates.BOTH), b"again")
+    perform([again], Durability.NONE)
+    assert again.file.name == "CT.1~1000"
+    assert len(looked) < 50
+
+
 @pytest.mark.parametrize("duplicates", Duplicates)
 def test_free_name_is_taken_whatever_the_policy(tmp_path: Path, duplicates: Duplicates) -> None:
     first = job(file_in(tmp_path, "CT.1", duplicates), b"first")
