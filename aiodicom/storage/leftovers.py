@@ -60,7 +60,10 @@ class Owner:
 
 
 def remove_leftovers(folder: str) -> int:
-    """Remove the temporary files, in a folder and below it, of owners that are gone.
+    """Remove the temporary files of owners that are gone.
+
+    They all stand in the folder itself. Those below it may be many, and are not looked through:
+    a worker that was killed is replaced at once, however much has been stored.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def remove_leftovers(folder: str) -> int:
     if not gone:
         return 0
     stuck: set[str] = set()
-    removed = sum(_remove_parts(path, files, gone, stuck) for path, _, files in os.walk(folder))
+    removed = _remove_parts(folder, os.listdir(folder), gone, stuck)
     for name, (path, descriptor) in gone.items():  # last: a crash now leaves them to be found
         if name not in stuck:
             with contextlib.suppress(OSError):

@@ -16,7 +16,7 @@ from aiodicom.storage import leftovers
 from aiodicom.storage.leftovers import Owner, remove_leftovers
 from tests.peer import ct_dataset, dataset_pdus
 from tests.processes import Sender, dataset_of, receiving, tries, unfinished, visible
-from tests.storage.objects import warnings_of
+from tests.storage.objects import file_in, warnings_of
 from tests.storage.test_files import begun
 
 UID, NAME = "1.2.3", "CT.1.2.3"
@@ -100,13 +100,30 @@ def test_running_receiver_is_left_alone_by_one_that_starts(tmp_path: Path) -> No
 # Cleaning -----------------------------------------------------------------------------------------
 
 
-def test_dead_owners_files_go_below_the_folder_as_well(tmp_path: Path) -> None:
-    (tmp_path / "study" / "series").mkdir(parents=True)
+def test_folders_below_are_not_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "study").mkdir()
     leave(tmp_path)
-    deep = tmp_path / "study" / "series" / ".aiodicom-0123abcd-7.part"
-    deep.write_bytes(b"unfinished")
-    assert remove_leftovers(tmp_path.as_posix()) == 3
-    assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+    read: list[object] = []
+    listdir = os.listdir
+
+    def noting(path: str) -> list[str]:
+        read.append(path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", noting)
+    monkeypatch.setattr(os, "scandir", read.append)
+    assert remove_leftovers(tmp_path.as_posix()) == 2
+    assert set(read) == {tmp_path.as_posix()}
+
+
+def test_temporary_file_of_a_sorted_object_stands_in_the_folder_itself(tmp_path: Path) -> None:
+    file = file_in(tmp_path, "CT.1")
+    file.folder = (tmp_path / "study").as_posix()
+    file.write([b"unfinished"])
+    assert [path.parent for path in tmp_path.rglob("*.part")] == [tmp_path]
+    file.remove()
 
 
 def test_live_owners_files_stay(tmp_path: Path) -> None:
