@@ -58,7 +58,7 @@ class Writers:
     def start(self) -> None:
         """Start the threads; they report to the running loop."""
         self._loop = asyncio.get_running_loop()
-        self._stopping = self._woken = self._is_awaited = False
+        self._stopping = self._woken = self._is_awaited = self._is_looking = False
         self._idle = asyncio.Event()  # a new one: it belongs to the loop that first waits for it
         for number in range(self._count):
             thread = threading.Thread(

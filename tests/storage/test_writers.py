@@ -253,6 +253,31 @@ def test_writers_serve_one_event_loop_after_another(
     assert names(tmp_path) == ["CT.1", "CT.2"]
 
 
+def test_a_stuck_writer_is_helped_in_the_next_event_loop_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Writers(Durability.DURABLE)
+
+    async def two(first: str, second: str, patience: float) -> None:
+        monkeypatch.setattr("aiodicom.storage.writers.PATIENCE", patience)
+        gate = Gate(monkeypatch, name=f".{first}.part")
+        running.start()
+        stuck = running.do(job(file_in(tmp_path, first)))
+        await gate.wait_reached()
+        other = running.do(job(file_in(tmp_path, second)))
+        try:
+            if patience < 1:
+                await asyncio.wait_for(other, 5)
+        finally:
+            gate.opened.set()
+            await stuck
+            await running.stop()
+
+    asyncio.run(two("CT.1", "CT.2", 3600))  # ends before anybody has looked
+    asyncio.run(two("CT.3", "CT.4", 0.001))
+    assert names(tmp_path) == ["CT.1", "CT.2", "CT.3", "CT.4"]
+
+
 async def test_a_job_after_the_end_is_refused_and_its_memory_given_back(tmp_path: Path) -> None:
     account = Account(Pool(), Nobody(), 1 << 20)
     async with writers() as running:
