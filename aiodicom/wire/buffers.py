@@ -178,6 +178,11 @@ class Account:
         return self._claim + pool.held <= pool.roomy
 
     @property
+    def is_near_limit(self) -> bool:
+        """Whether a slab would pause the holder: one that is not read into is let go of by nobody."""
+        return self.held + self.pool.slab_size > self.limit
+
+    @property
     def must_let_go(self) -> bool:
         """Whether to get rid of what is held, instead of waiting for room for more."""
         return self.paused and (self.pool.is_stalled or self not in self.pool.waiting)

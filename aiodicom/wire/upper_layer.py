@@ -414,7 +414,8 @@ class UpperLayer:
 
     def resume(self) -> None:
         """Go on after a pause, with the slab that there was no room for."""
-        if self._wants_slab and self._account.has_room:
+        account = self._account
+        if self._wants_slab and account.has_room and not account.is_near_limit:
             self._take_slab()
 
     def _take_slab(self) -> None:

@@ -1156,6 +1156,20 @@ def test_who_goes_on_without_room_takes_no_slab() -> None:
     assert (line.holder.pauses, line.account in pool.filling) == (1, False)
 
 
+def test_who_goes_on_near_its_own_limit_takes_no_slab() -> None:
+    """It would be paused at once, with a slab that nobody fills and nobody asks for."""
+    pool = Pool(budget=2 * SLAB_SIZE)
+    other, line = Line(pool=pool), Line(pool=pool, limit=SLAB_SIZE)
+    other.account.hold(SLAB_SIZE)
+    data = pattern(300_000)
+    pdus = STORE + dataset_pdus(data)
+    events = line.feed(pdus[:SHORT_READ])
+    other.account.give(SLAB_SIZE)
+    line.upper.resume()
+    assert (line.holder.paused, line.account in pool.filling) == (False, False)
+    assert transcript([*events, *line.feed(pdus[SHORT_READ:])])[1] == (data, True)
+
+
 def test_half_a_proposal_is_counted() -> None:
     line = Line(state=State.STA2)
     request = encode_pdu(association_request())
