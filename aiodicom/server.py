@@ -146,7 +146,11 @@ class Server:
         loop = asyncio.get_running_loop()
         self._surroundings = Surroundings(
             loop,
-            Pool(self._limits.buffered_bytes // self._workers, call_later=loop.call_later),
+            Pool(
+                self._limits.buffered_bytes // self._workers,
+                call_later=loop.call_later,
+                call_soon=loop.call_soon_threadsafe,
+            ),
             dataclasses.replace(self._service, admit=self._admit),
             self._limits,
             self._timeouts,

@@ -9,6 +9,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -160,6 +161,28 @@ async def test_who_has_waited_goes_on_with_a_slab() -> None:
         assert not pool.filling
         other.give(3 * MIB)
         assert len(pool.filling) == 1
+
+
+async def test_what_a_thread_forgets_goes_back_in_the_thread_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[int] = []
+
+    def noted(self: Account, count: int) -> None:
+        threads.append(threading.get_ident())
+        give(self, count)
+
+    async def forgetful(request: StoreRequest) -> int:
+        blocks = [await request.dataset.block()]
+        await asyncio.to_thread(blocks.clear)
+        return Status.SUCCESS
+
+    give = Account.give
+    monkeypatch.setattr(Account, "give", noted)
+    async with serving(store=forgetful) as server, Peer(server.port) as peer:
+        await peer.associate()
+        assert await peer.store(UID, ct_dataset(UID)) == Status.SUCCESS
+    assert threads == [threading.get_ident()]
 
 
 def known_messages() -> set[int]:

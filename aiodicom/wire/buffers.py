@@ -11,6 +11,7 @@ Everything here belongs to the event loop's thread.
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
@@ -88,7 +89,7 @@ class Block:
 
     def __del__(self) -> None:
         if self._slabs or self._copied:  # whoever had it forgot to: it must not stay counted
-            self.release()
+            self._account.pool.take_back(self)
 
     def __bytes__(self) -> bytes:
         return b"".join(self.views)
@@ -179,7 +180,7 @@ class Account:
 
     @property
     def is_near_limit(self) -> bool:
-        """Whether a slab would pause the holder: one that is not read into is let go of by nobody."""
+        """Whether a slab would pause the holder: nobody lets go of one that is not read into."""
         return self.held + self.pool.slab_size > self.limit
 
     @property
@@ -306,6 +307,9 @@ class Pool:
     call_later : callable, optional
         Calls a function after some seconds. Without it nobody waits for a slab: they always go on
         in small steps.
+    call_soon : callable, optional
+        Calls a function in the event loop's thread, soon, whichever thread asks for it. Without it
+        what was forgotten goes back at once.
     """
 
     def __init__(
@@ -314,6 +318,7 @@ class Pool:
         slab_size: int = SLAB_SIZE,
         spare: int = 8,
         call_later: Callable[[float, Callable[[], None]], object] | None = None,
+        call_soon: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         if budget < 2 * slab_size:
             raise ValueError(f"a budget of {budget} bytes holds less than two slabs")
@@ -328,6 +333,7 @@ class Pool:
         self.slab_size = slab_size
         self.is_stalled = call_later is None
         self._call_later = call_later
+        self._call_soon = call_soon
         self._is_watching = False
         self._has_granted = False
         self._spare = spare
@@ -346,6 +352,18 @@ class Pool:
         """Keep a slab for the next dataset, unless a view of it is still alive somewhere."""
         if _try_release(view) and len(self._free) < self._spare and not _is_exported(memory):
             self._free.append(memory)
+
+    def take_back(self, block: Block) -> None:
+        """Release a block that was forgotten, but not now.
+
+        The garbage collector finds it in any thread, and in the middle of anything: to let others
+        go on there could give an association a slab while its bytes are taken apart.
+        """
+        if self._call_soon is None:
+            block.release()
+            return
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+            self._call_soon(block.release)
 
     def resume_waiting(self) -> None:
         """Let those go on who wait, the longest waiting first, while there is room."""

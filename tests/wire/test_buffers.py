@@ -547,3 +547,20 @@ def test_a_closed_account_is_not_squeezed() -> None:
 def test_a_budget_of_less_than_two_slabs_is_no_budget() -> None:
     with pytest.raises(ValueError, match="less than two slabs"):
         Pool(budget=2 * SLAB_SIZE - 1)
+
+
+def test_a_forgotten_block_goes_back_where_it_disturbs_nobody() -> None:
+    """The garbage collector may find it while the bytes of another one are taken apart."""
+    soon: list[Callable[[], None]] = []
+    pool = Pool(call_soon=soon.append)
+    Block(account(pool)[0], [b"12"], 2)
+    assert pool.held == 2
+    soon.pop()()
+    assert pool.held == 0
+
+
+def test_a_block_that_outlives_its_loop_is_forgotten_in_silence() -> None:
+    def closed(call: Callable[[], None]) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    Block(account(Pool(call_soon=closed))[0], [b"12"], 2)
