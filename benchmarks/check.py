@@ -15,7 +15,10 @@ from benchmarks.receivers.receiver import Receiver
 
 __all__ = ["check_stored"]
 
-SAMPLE = 20
+SAMPLE = 1000
+"""Objects of which all bytes are compared, of one size; fewer of them where they are large."""
+
+MOST_BYTES = 1 << 25
 CHUNK = 1 << 20
 HEAD = 1 << 16
 """Within so many bytes of a file its dataset begins, and the SOP Instance UID stands."""
@@ -76,8 +79,8 @@ def _check_one_size(
         raise LoadError(f"files of {len(sizes)} different sizes; all objects have the same")
     compare = _compare_bytes if receiver.preserves_bytes else _compare_image
     ordered = sorted(paths)
-    sample = max(min(SAMPLE, SAMPLE * CHUNK // dataset.stat().st_size), 1)
-    for number in ordered[:: max(len(ordered) // sample, 1)]:
+    sample = max(min(SAMPLE, MOST_BYTES // dataset.stat().st_size), 1)
+    for number in ordered[:: -max(len(ordered) // sample, 1)]:  # with the one that came last
         compare(paths[number], dataset, number)
 
 

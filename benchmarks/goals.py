@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.report import table
-from benchmarks.results import Results
+from benchmarks.results import CellResults, Results
 
 __all__ = ["Ceiling", "Goal", "goals_table"]
 
 NOT_MEASURED = "not measured"
+SHORT = "**short**"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +108,30 @@ def _goal(runs: Sequence[Results], goal: Goal) -> Iterator[tuple[str, ...]]:
     where = f"{goal.cell}, {goal.filesystem}"
     ratio = cell.ratio(goal.ours, goal.other) if cell else None
     if ratio is None:
-        yield where, goal.ours, wanted, NOT_MEASURED, ""
+        yield where, goal.ours, wanted, *_without(cell, goal.ours, goal.other)
     else:
-        verdict = "met" if ratio.median >= goal.least else "**short**"
+        verdict = "met" if ratio.median >= goal.least else SHORT
         yield where, goal.ours, wanted, str(ratio), verdict
 
 
 def _ceiling(runs: Sequence[Results], goal: Ceiling) -> Iterator[tuple[str, ...]]:
     run = next((each for each in runs if each.filesystem == "tmpfs"), None)
     measured = run.median(goal.cell, goal.ours) if run else None
+    cell = run.cells.get(goal.cell) if run else None
     wanted = f"{'>=' if goal.is_least else '<='} {goal.bound:g} {goal.text}"
     where = f"{goal.cell}, tmpfs"
     if measured is None:
-        yield where, goal.ours, wanted, NOT_MEASURED, ""
+        yield where, goal.ours, wanted, *_without(cell, goal.ours)
     else:
         value: float = getattr(measured, goal.attribute)
         good = value >= goal.bound if goal.is_least else value <= goal.bound
-        yield where, goal.ours, wanted, f"{value:.4g}", "met" if good else "**short**"
+        yield where, goal.ours, wanted, f"{value:.4g}", "met" if good else SHORT
+
+
+def _without(cell: CellResults | None, ours: str, other: str = "") -> tuple[str, str]:
+    """Say why there is no number; who has failed has not met its goal."""
+    for key, verdict in ((ours, SHORT), (other, "")):
+        measured = cell.median(key) if cell else None
+        if measured and measured.error:
+            return f"{key} has failed", verdict
+    return NOT_MEASURED, ""

@@ -13,8 +13,9 @@ __all__ = ["as_markdown", "table"]
 
 _NOTES = """\
 - Only what was answered 0x0000 counts, and after each measurement it is looked for in the folder:
-  a receiver that has lost an object, or stored a wrong one, has failed. A row is the median of its
-  rounds; receivers take turns within a round, and ratios are made within rounds.
+  a receiver that has lost an object, or stored one of another size, has failed, and so has one of
+  whose objects a sample, up to 1,000 of them or 32 MB, is not what was sent. A row is the median of
+  its rounds; receivers take turns within a round, and ratios are made within rounds.
 - CPU: user and system time of the receiver for each object, children included. Generator: that of
   the load generator, which shares the cores; the system's part of it delivers the bytes.
 - Idle and peak: resident size before the first association, and the largest one while objects

@@ -103,6 +103,17 @@ def test_a_flipped_bit_in_the_header_is_seen_where_bytes_are_preserved(
         check_stored(BY_NAME, folder, sent)
 
 
+@pytest.mark.parametrize("number", [5, 41, 104])
+def test_one_damaged_object_among_many_small_ones_is_seen(folder: Path, number: int) -> None:
+    dataset = folder.with_name("ct.dataset")
+    write_ct(dataset, 6_000)
+    folder.mkdir()
+    paths = {each: store(folder, dataset, each) for each in range(5, 105)}
+    paths[number].write_bytes(bytes(paths[number].stat().st_size))
+    with pytest.raises(LoadError, match="is no DICOM file"):
+        check_stored(BY_NAME, folder, {dataset: set(paths)})
+
+
 def test_hidden_files_are_the_receiver_s_own(folder: Path, sent: dict[Path, set[int]]) -> None:
     (folder / ".configuration").write_text("")
     check_stored(BY_NAME, folder, sent)

@@ -85,6 +85,23 @@ def test_a_goal_is_met_short_or_not_measured() -> None:
     assert "not measured" in table
 
 
+def test_a_goal_is_short_where_we_have_failed() -> None:
+    made = results(ours=[*rounds(99), Measurement(error="lost one")], dcmtk_fork=rounds(1, 1))
+    lines = [line for line in goals_table([made]).splitlines() if "dcmtk-fork" in line]
+    assert lines[0].endswith("| ours has failed | **short** |")
+
+
+def test_a_goal_is_not_met_where_the_other_one_has_failed() -> None:
+    made = results(ours=rounds(99), dcmtk_fork=[Measurement(error="hung")])
+    lines = [line for line in goals_table([made]).splitlines() if "dcmtk-fork" in line]
+    assert lines[0].endswith("| dcmtk-fork has failed |  |")
+
+
+def test_a_ceiling_is_short_where_we_have_failed() -> None:
+    made = results("idle-10000", ours=[Measurement(error="ended")])
+    assert goals_table([made]).count("| ours has failed | **short** |") == 2
+
+
 def test_a_ceiling_is_compared_with_our_own_number() -> None:
     made = results("idle-10000", ours=[Measurement(idle_kb=5.5, idle_share=0.03)])
     lines = [line for line in goals_table([made]).splitlines() if "idle-10000" in line]
