@@ -41,6 +41,9 @@ _MESSAGE_ID = Tag.MESSAGE_ID.value
 MANY_KINDS = 32
 """Kinds of requests of which an association remembers that they are served."""
 
+LONGEST_CLASS = 66
+"""Bytes of an SOP class UID that is remembered: 64 (PS3.5 9.1) and what some pad them with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -82,7 +85,7 @@ class Answering:
         self._contexts = contexts
         self._store = store
         self._echo = echo
-        self._checked: set[tuple[int, int, bytes | None, bytes | None]] = set()
+        self._checked: set[tuple[int, int, bytes]] = set()
 
     def context_of(self, message: Message) -> PresentationContext | None:
         """Return the context that a message is to be answered in; None for one that is not.
@@ -151,11 +154,12 @@ class Answering:
         self, context: PresentationContext, command: CommandSet, dataset: DatasetStream | None
     ) -> None:
         """Check what differs from one request to the next; the rest once for each kind."""
-        value = command.elements.get
-        kind = context.context_id, command.field, value(_AFFECTED_CLASS), value(_REQUESTED_CLASS)
-        if kind not in self._checked:
+        sop_class = command.elements.get(_AFFECTED_CLASS, b"")
+        kind = context.context_id, command.field, sop_class
+        is_usual = _REQUESTED_CLASS not in command.elements and len(sop_class) <= LONGEST_CLASS
+        if not is_usual or kind not in self._checked:
             _check_kind(context, command)
-            if len(self._checked) < MANY_KINDS:
+            if is_usual and len(self._checked) < MANY_KINDS:
                 self._checked.add(kind)
         if command.field == _C_STORE:
             if not command.elements.get(_AFFECTED_INSTANCE, b"").strip(b"\0 "):
