@@ -67,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
         help="store to a fresh ext4 in a file, the main cells for that: needs root",
     )
     add("--json", type=Path, default=DEFAULT_FILE, metavar="FILE",
-        help="where results are put after each round of a cell (default: %(default)s); what was "
-        "measured on other filesystems stays in it")  # fmt: skip
+        help="where results are put after each round of a cell (default: %(default)s); other "
+        "cells, and what was measured on other filesystems, stay in it")  # fmt: skip
     add(
         "--resume",
         action="store_true",
@@ -102,13 +102,16 @@ def _run(asked: argparse.Namespace) -> int:
         raise LoadError("no receiver is left to measure")
     with _folder(asked) as folder:
         filesystem = filesystem_of(folder)
-        others = [each for each in load(asked.json) if each.filesystem != filesystem]
-        results = Results(surroundings(folder, rounds, seconds))
+        held = load(asked.json)
+        others = [each for each in held if each.filesystem != filesystem]
+        kept = [each for each in held if each.filesystem == filesystem]
+        results = merged([*kept, Results(surroundings(folder, rounds, seconds))])[0]
+        results.surroundings["rounds"] = rounds
         if asked.resume:
-            kept = [each for each in load(asked.json) if each.filesystem == filesystem]
-            results = merged([*kept, results])[0]
-            results.surroundings["rounds"] = rounds
             results.forget_failures()
+        else:
+            for key in cells:
+                results.cells.pop(key, None)
 
         def keep() -> None:
             save(asked.json, [*others, results])

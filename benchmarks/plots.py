@@ -101,7 +101,7 @@ def _over_associations(
     panels[0][0].set_ylabel(label)
     handles, labels = _legend(panels[0])
     figure.legend(handles, labels, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
-    figure.savefig(path, dpi=DPI)
+    figure.savefig(path, dpi=DPI, bbox_inches="tight")
     plt.close(figure)
 
 
@@ -154,5 +154,5 @@ def _idle_memory(run: Results, cell: CellResults, path: Path) -> None:
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     panel.set_xlabel(f"kB for each of {cell.cell.idle:,} idle associations")
     panel.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=DPI)
+    figure.savefig(path, dpi=DPI, bbox_inches="tight")
     plt.close(figure)

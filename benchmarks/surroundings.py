@@ -59,6 +59,7 @@ def _processor() -> str:
 
 
 def _python_build() -> str:
-    """Tell whether the interpreter was built with profile-guided optimisation."""
+    """Tell whether the interpreter was configured for profile-guided optimisation."""
     options = str(sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return "a PGO build" if "--enable-optimizations" in options else "a build without PGO"
+    switch = "--enable-optimizations"
+    return f"configured {'with' if switch in options else 'without'} {switch}"

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
+
+from benchmarks import commands
 from benchmarks.cells import CELLS, Cell, Kind, named
 from benchmarks.goals import goals_table
 from benchmarks.measurement import Measurement
 from benchmarks.report import as_markdown
 from benchmarks.results import Results, load, median, merged, ratio, save
+from benchmarks.surroundings import filesystem_of
 
 AROUND: dict[str, object] = {
     "cpu": "Some", "cores": 2, "memory_gb": 8, "kernel": "6.1", "python": "3.11.7",
@@ -120,3 +125,19 @@ def test_a_failure_and_an_absence_are_told_with_their_reasons() -> None:
 def test_keys_tell_cells_apart() -> None:
     assert len({cell.key for cell in CELLS}) == len(CELLS)
     assert Cell(Kind.STORE, 16, 530_000).key == "530kB-16"
+
+
+def test_a_run_leaves_the_results_of_other_cells_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, around = tmp_path / "results.json", AROUND | {"filesystem": filesystem_of(str(tmp_path))}
+    before = results("echo-1", ours=rounds(1))
+    before.cells |= results("6kB-1", ours=rounds(2)).cells
+    before.surroundings = around
+    save(file, [before, results("530kB-1", ours=rounds(3))])
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setattr(commands, "run", lambda _, cells, *args: args[-1]())
+    words = ("run", "--cells", "6kB-1", "--receivers", "ours", "--folder", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["benchmarks", *words, "--json", str(file)])
+    assert commands.main() == 0
+    assert sorted(cell for run in load(file) for cell in run.cells) == ["530kB-1", "echo-1"]
