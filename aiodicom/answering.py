@@ -86,7 +86,7 @@ class Answering:
         self._contexts = contexts
         self._store = store
         self._echo = echo
-        self._checked: set[tuple[int, int, bytes]] = set()
+        self._checked: frozenset[tuple[int, int, bytes]] = frozenset()  # an empty set is 216 bytes
 
     def context_of(self, message: Message) -> PresentationContext | None:
         """Return the context that a message is to be answered in; None for one that is not.
@@ -161,7 +161,7 @@ class Answering:
         if not is_usual or kind not in self._checked:
             _check_kind(context, command)
             if is_usual and len(self._checked) < MANY_KINDS:
-                self._checked.add(kind)
+                self._checked |= {kind}
         if command.field == _C_STORE:
             if not command.elements.get(_AFFECTED_INSTANCE, b"").strip(b"\0 "):
                 comment = "no Affected SOP Instance UID"

@@ -71,7 +71,9 @@ class Service:
     authorize : callable or None
         Called before an association is accepted.
     admit : callable
-        Raises `AssociationRejected` where the server has no room for one more.
+        Counts an association in; raises `AssociationRejected` where there is no room for it.
+    leave : callable
+        Counts an association out that was counted in, or was not let in.
     on_ended : callable or None
         Told of an association that was accepted and has ended, after its last handler.
     parameters_level : int
@@ -85,7 +87,8 @@ class Service:
     store: StoreHandler | None = None
     echo: EchoHandler | None = None
     authorize: Authorize | None = None
-    admit: Callable[[], None] = lambda: None
+    admit: Callable[[AssociationInfo], None] = lambda _: None
+    leave: Callable[[AssociationInfo], None] = lambda _: None
     on_ended: Callable[[AssociationInfo], None] | None = None
     parameters_level: int = logging.DEBUG
     rest: float = 0
@@ -130,6 +133,7 @@ class Association:
         self._end: AssociationClosed | None = None
         self._was_receiving = False
         self._stopping = False
+        self._is_counted = False
 
     # What comes from the connection ----------------------------------------------------------
 
@@ -204,6 +208,8 @@ class Association:
             level = logging.WARNING if self._was_receiving else logging.INFO
             logger.log(level, "Association Aborted: %s", error)
         finally:
+            if self._is_counted:
+                self._service.leave(self.info)
             self._drop_the_rest()
             self._upper.abort()  # whatever has ended the conversation, none goes on without one
             self._link.flush()
@@ -220,7 +226,8 @@ class Association:
         logger.info("Association Received")
         log_lines(logger, self._service.parameters_level, request_lines, request)
         try:
-            self._service.admit()
+            self._is_counted = True
+            self._service.admit(self.info)
             agreement = negotiate(request, self._service.policy)
             if self._service.authorize is not None:
                 await self._authorize(self._service.authorize)

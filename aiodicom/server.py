@@ -151,7 +151,7 @@ class Server:
                 call_later=loop.call_later,
                 call_soon=loop.call_soon_threadsafe,
             ),
-            dataclasses.replace(self._service, admit=self._admit),
+            dataclasses.replace(self._service, admit=self._admit, leave=self._leave),
             self._limits,
             self._timeouts,
             self._made,
@@ -357,14 +357,14 @@ class Server:
         if self._accepting is not None:
             self._accepting.has_fewer()
 
-    def _admit(self) -> None:
-        """Count the association whose conversation calls this; say no where it is one too many."""
-        count = self._share.add_association()
-        task = asyncio.current_task()
-        assert task is not None
-        task.add_done_callback(lambda _: self._share.add_association(-1))
-        if count > self._limits.associations:
+    def _admit(self, _: AssociationInfo) -> None:
+        """Count an association in; say no where it is one too many."""
+        if self._share.add_association() > self._limits.associations:
             raise AssociationRejected("too many associations", 2, 3, 2)
+
+    def _leave(self, _: AssociationInfo) -> None:
+        """Count an association out."""
+        self._share.add_association(-1)
 
 
 def serve(
