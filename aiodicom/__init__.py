@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from aiodicom.wire.identity import __version__
 
 if TYPE_CHECKING:
-    from aiodicom.access import Limits, Timeouts
     from aiodicom.client import Requestor, StoreResult, connect
     from aiodicom.dataset import DatasetStream
     from aiodicom.errors import (
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         ProtocolError,
         Refused,
     )
+    from aiodicom.limits import Limits, Timeouts
     from aiodicom.objects.altered import Alterations
     from aiodicom.objects.header import ObjectHeader, read_header
     from aiodicom.requests import AssociationInfo, EchoRequest, StoreRequest
@@ -68,7 +68,7 @@ __all__ = [
 _HOMES = {
     name: f"aiodicom.{module}"
     for module, names in {
-        "access": "Limits Timeouts",
+        "limits": "Limits Timeouts",
         "client": "Requestor StoreResult connect",
         "dataset": "DatasetStream",
         "errors": "AbortAssociation AssociationAborted AssociationClosed AssociationLost "

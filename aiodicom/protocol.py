@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
-from aiodicom.access import Limits, Timeouts
 from aiodicom.association import Association, Service
 from aiodicom.deadlines import Deadline, Deadlines
 from aiodicom.errors import AbortReason, AssociationLost, ProtocolError
+from aiodicom.limits import Limits, Timeouts
 from aiodicom.requests import AssociationInfo
 from aiodicom.wire.buffers import Account, Pool
 from aiodicom.wire.pdu import AssociateRequest

@@ -12,18 +12,18 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ParamSpec, Self
+from typing import TYPE_CHECKING, ParamSpec, Self
 
 import anyio
 
-from aiodicom.accepting import Accepting
-from aiodicom.access import Limits, Timeouts, check_ae_title
+from aiodicom.access import check_ae_title
 from aiodicom.association import Service
-from aiodicom.describe import escape, uid_name
-from aiodicom.errors import AssociationRejected
+from aiodicom.connections import Connections
+from aiodicom.describe import uid_name
+from aiodicom.limits import Limits, Timeouts
 from aiodicom.listening import listen, listen_now
 from aiodicom.open_files import raise_open_files_limit
-from aiodicom.protocol import AcceptorConnection, Surroundings
+from aiodicom.protocol import Surroundings
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.shares import Share, Shares
 from aiodicom.wire.buffers import SLAB_SIZE, Pool
@@ -40,12 +40,6 @@ logger = logging.getLogger("aiodicom.server")
 
 MAXIMUM_LENGTH = 1 << 17
 """Bytes of a P-DATA-TF that peers are told: few heads, and the most that DCMTK's senders use."""
-
-LAST_WORDS = 1.0
-"""Seconds that peers have to take our A-ABORT when the server stops."""
-
-HANDSHAKE = 60.0
-"""Seconds for a TLS handshake, where the deadline for a request does not say."""
 
 _P = ParamSpec("_P")
 
@@ -88,15 +82,10 @@ class Server:
         self._workers = workers
         self._worker: Worker | None = None
         self._share = Share(Shares())
+        self._connections = Connections(self._share, ssl)
         self._sockets: list[socket.socket] = []
-        self._accepting: Accepting | None = None
-        self._connections: set[AcceptorConnection] = set()
-        self._opening: set[asyncio.Task[None]] = set()
-        self._unmade: set[int] = set()  # numbers of connections that are being opened
         self._handlers = contextlib.AsyncExitStack()
         self._surroundings: Surroundings | None = None
-        self._accepted = 0
-        self._changed = asyncio.Event()
         self._stopped = asyncio.Event()
         self._ended = asyncio.Event()
 
@@ -144,6 +133,7 @@ class Server:
         if self._workers > 1 and self._worker is None:
             raise RuntimeError("a server of several workers is not entered, but run")
         loop = asyncio.get_running_loop()
+        connections = self._connections
         self._surroundings = Surroundings(
             loop,
             Pool(
@@ -151,11 +141,11 @@ class Server:
                 call_later=loop.call_later,
                 call_soon=loop.call_soon_threadsafe,
             ),
-            dataclasses.replace(self._service, admit=self._admit, leave=self._leave),
+            dataclasses.replace(self._service, admit=connections.admit, leave=connections.leave),
             self._limits,
             self._timeouts,
-            self._made,
-            self._gone,
+            connections.has_made,
+            connections.has_lost,
         )
         if logger.isEnabledFor(self._service.parameters_level):
             await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
@@ -169,7 +159,7 @@ class Server:
         except BaseException:
             await self._handlers.aclose()
             raise
-        self._accepting = Accepting(self._sockets, self._share, self._open)
+        connections.accept(self._sockets, self._surroundings)
 
     def _listen(self, sockets: list[socket.socket]) -> None:
         self._sockets = sockets
@@ -197,33 +187,21 @@ class Server:
             await self._ended.wait()
             return
         self._stopped.set()
-        self._close_sockets()
-        if self._ssl is not None:  # these have nothing that could be finished
-            for task in self._opening:
-                task.cancel()
+        connections = self._connections
         try:
-            for connection in list(self._connections):
-                connection.stop()
-            await self._wait_empty(self._grace if grace is None else grace)
+            connections.stop()
+            self._close_sockets()
+            await connections.wait_empty(self._grace if grace is None else grace)
         finally:
             with anyio.CancelScope(shield=True):
-                await self._abort_connections()
+                await connections.abort()
                 await self._handlers.aclose()
             self._ended.set()
 
     def _close_sockets(self) -> None:
-        if self._accepting is not None:
-            self._accepting.close()
         for listening in self._sockets:
             listening.close()
         self._sockets = []
-
-    async def _abort_connections(self) -> None:
-        for connection in list(self._connections):
-            connection.abort()
-        await self._wait_empty(LAST_WORDS)
-        for connection in list(self._connections):
-            connection.kill()
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
@@ -269,6 +247,7 @@ class Server:
     def _work(self, worker: Worker) -> None:
         """Be one of several workers, in its process."""
         self._worker, self._share = worker, worker.share
+        self._connections = Connections(worker.share, self._ssl)
         _run(self._serve_until_told)
 
     async def _serve_until_told(self) -> None:
@@ -280,91 +259,6 @@ class Server:
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
         await self._stopped.wait()
-
-    async def _wait_empty(self, seconds: float) -> bool:
-        """Wait until there is no connection and no handler left; tell whether that came true."""
-        with anyio.move_on_after(seconds):
-            while self._connections or self._opening:
-                self._changed.clear()
-                await self._changed.wait()
-        return not self._connections
-
-    # Connections ---------------------------------------------------------------------------------
-
-    def _open(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
-        if self._share.add_connection() > self._limits.connections:
-            logger.warning("Too many connections: one is closed")
-            accepted.close()
-            self._share.add_connection(-1)
-            return
-        accepted.setblocking(False)
-        number = self._accepted = self._accepted + 1
-        self._unmade.add(number)
-        opening = self._connect(number, accepted, address)
-        task = asyncio.get_running_loop().create_task(opening)
-        self._opening.add(task)
-        task.add_done_callback(functools.partial(self._opened, number, accepted))
-
-    async def _connect(
-        self, number: int, accepted: socket.socket, address: tuple[Any, ...]
-    ) -> None:
-        assert self._surroundings is not None
-        loop = self._surroundings.loop
-        factory = functools.partial(AcceptorConnection, self._surroundings, number)
-        try:
-            if self._ssl is None:
-                await loop.connect_accepted_socket(factory, accepted)
-            else:
-                await loop.connect_accepted_socket(
-                    factory,
-                    accepted,
-                    ssl=self._ssl,
-                    ssl_handshake_timeout=self._timeouts.association or HANDSHAKE,
-                )
-        except OSError as error:
-            self._cannot_open(str(address[0]).removeprefix("::ffff:"), error)
-            accepted.close()
-
-    def _cannot_open(self, address: str, error: OSError) -> None:
-        if self._ssl is None:
-            logger.info("A connection from %s failed at once: %s", address, error)
-        else:
-            logger.warning("No TLS connection with %s: %s", address, _why_no_tls(error))
-
-    def _opened(self, number: int, accepted: socket.socket, task: asyncio.Task[None]) -> None:
-        self._opening.discard(task)
-        if task.cancelled():  # perhaps before it began
-            accepted.close()
-        if number in self._unmade:
-            self._unmade.remove(number)
-            self._count_out()
-        self._changed.set()
-
-    def _made(self, connection: AcceptorConnection) -> None:
-        self._unmade.discard(connection.number)
-        self._connections.add(connection)
-        if self._stopped.is_set():
-            connection.abort()
-
-    def _gone(self, connection: AcceptorConnection) -> None:
-        if connection in self._connections:
-            self._connections.remove(connection)
-            self._count_out()
-        self._changed.set()
-
-    def _count_out(self) -> None:
-        self._share.add_connection(-1)
-        if self._accepting is not None:
-            self._accepting.has_fewer()
-
-    def _admit(self, _: AssociationInfo) -> None:
-        """Count an association in; say no where it is one too many."""
-        if self._share.add_association() > self._limits.associations:
-            raise AssociationRejected("too many associations", 2, 3, 2)
-
-    def _leave(self, _: AssociationInfo) -> None:
-        """Count an association out."""
-        self._share.add_association(-1)
 
 
 def serve(
@@ -487,19 +381,3 @@ def _check_workers(workers: int, limits: Limits) -> None:
     if limits.buffered_bytes // workers < least:
         needed = f"{workers} workers need {workers * least} or more"
         raise ValueError(f"buffered_bytes is {limits.buffered_bytes}: {needed}")
-
-
-_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
-
-
-def _why_no_tls(error: OSError) -> str:
-    """Return what a failed handshake is about, in words."""
-    from ssl import SSLCertVerificationError, SSLError  # asyncio has it where TLS is served
-
-    if isinstance(error, SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
-    if isinstance(error, SSLError) and error.reason in _NOT_TLS:
-        return "what it sends is not TLS"
-    if isinstance(error, SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    return escape(str(error)) or "it has closed the connection"

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from aiodicom.access import Limits
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
@@ -30,6 +29,7 @@ from aiodicom.cli.receiving import (
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.templates import reception_command, study_command
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.limits import Limits
 from aiodicom.requests import AssociationInfo, StoreHandler
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage

@@ -36,7 +36,7 @@ async def serving(**settings: Any) -> AsyncIterator[aiodicom.Server]:
     assert not failures, failures
     assert not bugs, bugs
     assert asyncio.all_tasks() <= tasks
-    assert not server._connections
+    assert not server._connections.made
     await asyncio.sleep(0)  # the end of the last conversation is counted in the next turn
     assert (server._share.add_connection(0), server.associations) == (0, 0)
     assert pool_of(server).held == 0
@@ -69,8 +69,8 @@ def pool_of(server: aiodicom.Server) -> Pool:
 
 def accept(server: aiodicom.Server) -> None:
     """Accept what waits, before the loop sees that it does."""
-    assert server._accepting is not None
-    server._accepting.accept(server._sockets[0])
+    assert server._connections._accepting is not None
+    server._connections._accepting.accept(server._sockets[0])
 
 
 async def happens(event: asyncio.Event) -> None:
@@ -81,7 +81,7 @@ async def happens(event: asyncio.Event) -> None:
 
 async def empty(server: aiodicom.Server) -> None:
     """Wait until a server has no connection left."""
-    assert await server._wait_empty(PATIENCE)
+    assert await server._connections.wait_empty(PATIENCE)
 
 
 class Keeper:

@@ -141,7 +141,7 @@ async def test_probes_leave_no_trace(caplog: pytest.LogCaptureFixture) -> None:
             async with Peer(server.port):
                 pass
         await empty(server)
-        assert not server._opening
+        assert not server._connections.opening
         async with Peer(server.port) as peer:
             await peer.associate()
             await peer.release()
@@ -364,7 +364,7 @@ async def test_an_idle_association_wakes_up_for_its_deadline_only(
 async def test_no_timer_outlives_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving() as server, Peer(server.port) as peer:
         await peer.associate()
-        connection = next(iter(server._connections))
+        connection = next(iter(server._connections.made))
         assert connection._timer is not None
         await peer.half_close()
         assert await peer.closed()

@@ -106,7 +106,7 @@ async def test_a_handler_that_does_not_read_stops_its_sender_here_too() -> None:
         await peer.associate()
         sending = asyncio.create_task(peer.store("1.2.3", data))
         await happens(gate.entered)
-        (connection,) = server._connections
+        (connection,) = server._connections.made
         await until(lambda: connection._reading_paused)
         assert connection._account.held < 3 * MIB
         assert not sending.done()
@@ -211,7 +211,7 @@ async def test_a_silent_peer_is_dropped_at_the_deadline_and_disturbs_nobody(
 async def test_a_handshake_counts_as_a_connection(caplog: pytest.LogCaptureFixture) -> None:
     limits = aiodicom.Limits(connections=1)
     async with serving(ssl=acceptor(), limits=limits) as server, Peer(server.port):
-        await until(lambda: bool(server._opening))
+        await until(lambda: bool(server._connections.opening))
         async with Peer(server.port) as second:
             assert await second.closed()
         assert "Too many connections: one is closed" in warnings_of(caplog)
@@ -220,7 +220,7 @@ async def test_a_handshake_counts_as_a_connection(caplog: pytest.LogCaptureFixtu
 async def test_a_stop_does_not_wait_for_a_handshake() -> None:
     loop = asyncio.get_running_loop()
     async with serving(ssl=acceptor(), timeouts=TIMEOUTS) as server, Peer(server.port) as silent:
-        await until(lambda: bool(server._opening))
+        await until(lambda: bool(server._connections.opening))
         begun = loop.time()
         await server.stop(grace=5)
         assert loop.time() - begun < 2
@@ -231,7 +231,7 @@ async def test_a_stop_before_a_handshake_has_begun_closes_the_connection() -> No
     async with serving(ssl=acceptor()) as server:
         with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as silent:
             accept(server)
-            assert server._opening
+            assert server._connections.opening
             await server.stop()
             assert silent.recv(1) == b""
 

@@ -71,7 +71,7 @@ async def test_handlers_that_do_not_read_hold_no_more_than_their_association_may
     async with hosting(
         Doors(), store=store, limits=Limits(association_bytes=limit)
     ) as (server, peer):  # fmt: skip
-        (connection,) = server._connections
+        (connection,) = server._connections.made
         data = [ct_dataset(f"1.2.{n}", bytes(700_000)) for n in range(16)]
         objects = [store_pdus(f"1.2.{n}", d, n) for n, d in enumerate(data)]
         sending = asyncio.ensure_future(peer.send(b"".join(objects)))

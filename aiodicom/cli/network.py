@@ -6,8 +6,8 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from aiodicom.access import Timeouts
 from aiodicom.cli.options import Group, Option, Rule, ae_title, count, excludes, seconds, size
+from aiodicom.limits import Timeouts
 
 __all__ = [
     "PROFILE",

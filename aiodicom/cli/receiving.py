@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from aiodicom.access import Limits
 from aiodicom.association import Service
 from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.network import host_of, timeouts_of
@@ -20,6 +19,7 @@ from aiodicom.cli.profiles import ProfileError, load_profile
 from aiodicom.cli.tls import TLS_DEFAULTS, acceptor_context
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
+from aiodicom.limits import Limits
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
 from aiodicom.server import Server
 from aiodicom.storage.schemes import Layout

@@ -12,7 +12,6 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
 
-from aiodicom.access import Timeouts
 from aiodicom.describe import accept_lines, message_lines, request_lines, system_reason
 from aiodicom.errors import (
     AbortReason,
@@ -22,6 +21,7 @@ from aiodicom.errors import (
     AssociationRejected,
     ProtocolError,
 )
+from aiodicom.limits import Timeouts
 from aiodicom.wire.buffers import Account, Pool
 from aiodicom.wire.dimse import RESPONSE, CommandField, CommandSet, Status, Tag, encode_response
 from aiodicom.wire.pdu import (

@@ -7,10 +7,10 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 
-from aiodicom.access import Timeouts
 from aiodicom.client.association import RequestorAssociation
 from aiodicom.client.opening import Address, open_association
 from aiodicom.errors import AssociationClosed, NotSent
+from aiodicom.limits import Timeouts
 from aiodicom.objects.altered import Alterations
 from aiodicom.objects.header import ObjectHeader
 from aiodicom.objects.prepared import Preparation

@@ -6,10 +6,11 @@ import socket
 import ssl as ssl_module
 from collections.abc import Iterable
 
-from aiodicom.access import Timeouts, check_ae_title
+from aiodicom.access import check_ae_title
 from aiodicom.client.associations import Associations
 from aiodicom.client.opening import Address
 from aiodicom.client.requestor import Requestor
+from aiodicom.limits import Timeouts
 from aiodicom.wire.items import RoleSelection, SOPClassExtendedNegotiation, UserIdentity
 from aiodicom.wire.proposal import VERIFICATION_CONTEXT, Context, Proposal
 

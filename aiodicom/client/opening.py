@@ -7,10 +7,10 @@ import socket
 import ssl
 from dataclasses import dataclass
 
-from aiodicom.access import Timeouts
 from aiodicom.client.association import RequestorAssociation
 from aiodicom.describe import system_reason
 from aiodicom.errors import AssociationClosed, AssociationLost
+from aiodicom.limits import Timeouts
 from aiodicom.wire.buffers import Pool
 from aiodicom.wire.items import UserIdentityResponse
 from aiodicom.wire.proposal import Proposal

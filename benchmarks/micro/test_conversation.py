@@ -9,8 +9,8 @@ import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from aiodicom.access import Limits, Timeouts
 from aiodicom.association import Service
+from aiodicom.limits import Limits, Timeouts
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import StoreRequest
 from aiodicom.wire.buffers import Pool

@@ -1,0 +1,200 @@
+"""The connections of a server: opened, counted, limited, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from aiodicom.accepting import Accepting
+from aiodicom.describe import escape
+from aiodicom.errors import AssociationRejected
+from aiodicom.protocol import AcceptorConnection, Surroundings
+from aiodicom.requests import AssociationInfo
+from aiodicom.shares import Share
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+__all__ = ["Connections"]
+
+logger = logging.getLogger("aiodicom.server")
+
+LAST_WORDS = 1.0
+"""Seconds that peers have to take our A-ABORT when the server stops."""
+
+HANDSHAKE = 60.0
+"""Seconds for a TLS handshake, where the deadline for a request does not say."""
+
+
+class Connections:
+    """What a server has of peers: connections that are opened, and those that are made.
+
+    It counts them, and their associations, with those of other workers.
+
+    Parameters
+    ----------
+    share : Share
+        What this process and others know of each other.
+    ssl : ssl.SSLContext or None
+        Makes every connection one of TLS.
+
+    Attributes
+    ----------
+    made : set of AcceptorConnection
+        Those that there are, with or without an association.
+    opening : set of asyncio.Task
+        Those that are being opened: their TLS handshake takes its time.
+    """
+
+    def __init__(self, share: Share, ssl: SSLContext | None = None) -> None:
+        self.made: set[AcceptorConnection] = set()
+        self.opening: set[asyncio.Task[None]] = set()
+        self._share = share
+        self._ssl = ssl
+        self._around: Surroundings
+        self._accepting: Accepting | None = None
+        self._unmade: set[int] = set()  # numbers of connections that are being opened
+        self._accepted = 0
+        self._changed = asyncio.Event()
+        self._stopping = False
+
+    # Starting and stopping -----------------------------------------------------------------------
+
+    def accept(self, sockets: Sequence[socket.socket], around: Surroundings) -> None:
+        """Accept connections from listening sockets, which are this object's from now on."""
+        self._around = around
+        self._accepting = Accepting(sockets, self._share, self._open)
+
+    def stop(self) -> None:
+        """Accept no more; have associations finish what runs; end the rest."""
+        self._stopping = True
+        if self._accepting is not None:
+            self._accepting.close()
+        if self._ssl is not None:  # these have nothing that could be finished
+            for task in self.opening:
+                task.cancel()
+        for connection in list(self.made):
+            connection.stop()
+
+    async def abort(self) -> None:
+        """End all that there are."""
+        for connection in list(self.made):
+            connection.abort()
+        await self.wait_empty(LAST_WORDS)
+        for connection in list(self.made):
+            connection.kill()
+
+    async def wait_empty(self, seconds: float) -> bool:
+        """Wait until there is no connection and no handler left; tell whether that came true."""
+        with anyio.move_on_after(seconds):
+            while self.made or self.opening:
+                self._changed.clear()
+                await self._changed.wait()
+        return not self.made
+
+    # Opening -------------------------------------------------------------------------------------
+
+    def _open(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+        if self._share.add_connection() > self._around.limits.connections:
+            logger.warning("Too many connections: one is closed")
+            accepted.close()
+            self._share.add_connection(-1)
+            return
+        accepted.setblocking(False)
+        number = self._accepted = self._accepted + 1
+        self._unmade.add(number)
+        task = self._around.loop.create_task(self._connect(number, accepted, address))
+        self.opening.add(task)
+        task.add_done_callback(functools.partial(self._opened, number, accepted))
+
+    async def _connect(
+        self, number: int, accepted: socket.socket, address: tuple[Any, ...]
+    ) -> None:
+        loop = self._around.loop
+        factory = functools.partial(AcceptorConnection, self._around, number)
+        try:
+            if self._ssl is None:
+                await loop.connect_accepted_socket(factory, accepted)
+            else:
+                await loop.connect_accepted_socket(
+                    factory,
+                    accepted,
+                    ssl=self._ssl,
+                    ssl_handshake_timeout=self._around.timeouts.association or HANDSHAKE,
+                )
+        except OSError as error:
+            self._cannot_open(str(address[0]).removeprefix("::ffff:"), error)
+            accepted.close()
+
+    def _cannot_open(self, address: str, error: OSError) -> None:
+        if self._ssl is None:
+            logger.info("A connection from %s failed at once: %s", address, error)
+        else:
+            logger.warning("No TLS connection with %s: %s", address, _why_no_tls(error))
+
+    def _opened(self, number: int, accepted: socket.socket, task: asyncio.Task[None]) -> None:
+        self.opening.discard(task)
+        if task.cancelled():  # perhaps before it began
+            accepted.close()
+        if number in self._unmade:
+            self._unmade.remove(number)
+            self._count_out()
+        self._changed.set()
+
+    # Called by connections -----------------------------------------------------------------------
+
+    def has_made(self, connection: AcceptorConnection) -> None:
+        """Hear that a connection is there."""
+        self._unmade.discard(connection.number)
+        self.made.add(connection)
+        if self._stopping:
+            connection.abort()
+
+    def has_lost(self, connection: AcceptorConnection) -> None:
+        """Hear that a connection has gone, with its handlers."""
+        if connection in self.made:
+            self.made.remove(connection)
+            self._count_out()
+        self._changed.set()
+
+    def _count_out(self) -> None:
+        self._share.add_connection(-1)
+        if self._accepting is not None:
+            self._accepting.has_fewer()
+
+    def admit(self, _: AssociationInfo) -> None:
+        """Count an association in.
+
+        Raises
+        ------
+        AssociationRejected
+            Where it is one too many.
+        """
+        if self._share.add_association() > self._around.limits.associations:
+            raise AssociationRejected("too many associations", 2, 3, 2)
+
+    def leave(self, _: AssociationInfo) -> None:
+        """Count an association out."""
+        self._share.add_association(-1)
+
+
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
+
+
+def _why_no_tls(error: OSError) -> str:
+    """Return what a failed handshake is about, in words."""
+    from ssl import SSLCertVerificationError, SSLError  # asyncio has it where TLS is served
+
+    if isinstance(error, SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, SSLError) and error.reason in _NOT_TLS:
+        return "what it sends is not TLS"
+    if isinstance(error, SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return escape(str(error)) or "it has closed the connection"
