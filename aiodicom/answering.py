@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from aiodicom.dataset import DatasetStream
 from aiodicom.describe import escape, message_lines
 from aiodicom.errors import AbortAssociation, AssociationClosed, ProtocolError, Refused
+from aiodicom.failures import log_failure
 from aiodicom.requests import (
     AssociationInfo,
     EchoHandler,
@@ -173,7 +174,8 @@ class Answering:
 def _answer_of(status: object) -> Answer:
     """Make an answer of what a handler has returned."""
     if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= 0xFFFF:
-        logger.error("The handler returned %r, which is no status", status)
+        said = status if isinstance(status, int) else type(status).__name__  # it may be a dataset
+        logger.error("The handler returned %s, which is no status", said)
         return FAILED
     return Answer(int(status)) if status else _SUCCEEDED
 
@@ -183,13 +185,12 @@ def _answer_to(error: BaseException) -> Answer:
     if isinstance(error, Refused):
         logger.warning("Refused: %s", escape(str(error)))
         return Answer(error.status, error.comment, error.offending)
+    log_failure(logger, "The handler failed", error)
     if isinstance(error, OSError):  # TimeoutError is one
-        logger.error("The handler failed: %s", error)
         # Not error.strerror: whoever raised it may have put a path into it.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else type(error).__name__
         return Answer(Status.OUT_OF_RESOURCES, reason)
-    logger.error("The handler failed", exc_info=error)
     return FAILED
 
 

@@ -24,6 +24,7 @@ from aiodicom.errors import (
     AssociationRejected,
     ProtocolError,
 )
+from aiodicom.failures import log_failure
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response
 from aiodicom.wire.negotiation import Policy, PresentationContext, negotiate
@@ -218,8 +219,8 @@ class Association:
         if self._service.on_ended is not None:
             try:
                 self._service.on_ended(self.info)
-            except Exception:
-                logger.exception("What follows the end of an association failed")
+            except Exception as error:
+                log_failure(logger, "What follows the end of an association failed", error)
 
     async def _negotiated(self) -> bool:
         request = self.info.request
@@ -262,7 +263,7 @@ class Association:
         except (Exception, asyncio.CancelledError) as error:
             if cancels_us(error):
                 raise
-            logger.exception("The authorize hook failed")
+            log_failure(logger, "The authorize hook failed", error)
             raise AssociationRejected("the authorize hook failed", 2, 1, 1) from None
 
     async def _serve_messages(self) -> None:

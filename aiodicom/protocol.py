@@ -11,6 +11,7 @@ from typing import Final, cast
 from aiodicom.association import Association, Service
 from aiodicom.deadlines import Deadline, Deadlines
 from aiodicom.errors import AbortReason, AssociationLost, ProtocolError
+from aiodicom.failures import log_failure
 from aiodicom.limits import Limits, Timeouts
 from aiodicom.requests import AssociationInfo
 from aiodicom.wire.buffers import Account, Pool
@@ -173,7 +174,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         """The conversation, with its handler, has ended; a connection may outlive it."""
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            logger.error("An association failed; this is a bug of aiodicom's", exc_info=error)
+            log_failure(logger, "An association failed; this is a bug of aiodicom's", error)
             self._upper.abort(2, AbortReason.NOT_SPECIFIED)
             self.flush()
         if self._transport is None:

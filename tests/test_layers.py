@@ -13,7 +13,7 @@ import aiodicom
 PACKAGE = Path(aiodicom.__file__).parent
 
 FLOORS = (
-    ("errors",),
+    ("errors", "failures"),
     ("wire",),
     (
         "dataset",
@@ -41,7 +41,7 @@ FLOORS = (
 
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
-STORAGE_KNOWS = {"requests", "dataset", "wire", "errors", "describe", "storage"}
+STORAGE_KNOWS = {"failures", "requests", "dataset", "wire", "errors", "describe", "storage"}
 
 PROGRAMS = ("server", "worker", "workers")
 """Where run() is, which owns its process."""

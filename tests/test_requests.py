@@ -265,16 +265,21 @@ async def test_an_operating_system_s_error_is_out_of_resources(error: OSError) -
     assert "secret" not in comment
 
 
-async def test_any_other_exception_is_logged_once_with_its_traceback(
+async def test_any_other_exception_is_logged_once_and_what_it_says_for_debugging_only(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.DEBUG, "aiodicom")
     response = await response_of(failing(ValueError("patient SECRET")))
     assert status_of(response) == Status.UNABLE_TO_PROCESS
     assert "SECRET" not in response.text(Tag.ERROR_COMMENT)
     errors = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(errors) == 1
-    assert errors[0].exc_info is not None
-    assert isinstance(errors[0].exc_info[1], ValueError)
+    said = errors[0].getMessage()
+    assert said.startswith("The handler failed: ValueError (answering.py:")
+    assert "SECRET" not in said
+    assert errors[0].exc_info is None
+    (trace,) = (record for record in caplog.records if record.exc_info)
+    assert trace.levelno == logging.DEBUG
 
 
 async def test_a_handler_that_raises_when_called_has_failed_like_any_other() -> None:

@@ -146,7 +146,7 @@ class Actions:
             job = self._waiting.popleft()
             _finish(job.started)
             _finish(job.ended)
-            logger.error("Not run, for want of time: %s for %s", job.template.name, job.last.path)
+            logger.error("Not run, for want of time: %s for %s", job.template.name, job.last.name)
 
     def stored(self, stored: StoredObject) -> Awaitable[None] | None:
         """Run the command for an object: what `FileStorage` takes as `on_stored`."""

@@ -243,6 +243,10 @@ os.register_at_fork(
 )
 
 
+# Peers' texts are escaped where they are logged. What an exception of others' says is not.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
 def _write_line(descriptor: int | None, record: logging.LogRecord) -> None:
     """Write a record to standard error.
 
@@ -251,7 +255,8 @@ def _write_line(descriptor: int | None, record: logging.LogRecord) -> None:
     """
     # Marked as the seeds do: F for what ends the command, else its level's letter.
     letter = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
-    line = f"{letter}: {record.getMessage()}\n".encode(errors="backslashreplace")
+    text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", record.getMessage())
+    line = f"{letter}: {text}\n".encode(errors="backslashreplace")
     if descriptor is not None and os.isatty(descriptor):
         line = b"\r\x1b[K" + line  # a progress bar may stand there
     with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ import anyio
 
 from aiodicom.describe import escape
 from aiodicom.errors import Refused
+from aiodicom.failures import log_failure
 from aiodicom.requests import StoreRequest
 from aiodicom.storage.commit import Durability, Job, sync_folder
 from aiodicom.storage.folder_tree import FolderTree
@@ -258,13 +259,17 @@ class FileStorage:
             awaitable = self._on_stored(stored)
             if awaitable is not None:
                 await awaitable
-        except Exception:
-            logger.exception("What follows a stored object failed")
+        except Exception as error:
+            log_failure(logger, "What follows a stored object failed", error)
 
     def _log(self, file: ObjectFile, wanted: str) -> None:
         name = file.name
-        if self._layout is not None:
-            name = f"{file.folder}/{name}"[len(self._tree.root) + 1 :]
+        if self._sorting is not None:
+            path = f"{file.folder}/{name}"[len(self._tree.root) + 1 :]
+            if self._sorting.is_private:
+                logger.debug("The file in its folder: %s", path)
+            else:
+                name = path
         if not file.existed or self._is_fresh:
             logger.info("Storing DICOM file: %s", name)
         elif self._duplicates is Duplicates.KEEP:

@@ -47,17 +47,20 @@ class Sorting:
         Whether the Study Instance UID is among them, and an object without one is refused.
     is_by_run : bool
         Whether every run of a study gets a new folder, called by the time of its making.
+    is_private : bool
+        Whether the subfolder's name tells of the patient: a log has it at level DEBUG only.
     """
 
     tags: frozenset[int]
     folder: Callable[[Attributes], str]
     is_by_study: bool = True
     is_by_run: bool = False
+    is_private: bool = False
 
 
 def by_series_date() -> Sorting:
     """Sort into ``data/YYYY/MM/DD`` by Series Date, or into ``undef/YYYYMMDD`` by today's."""
-    return Sorting(frozenset({SERIES_DATE}), _series_date, is_by_study=False)
+    return Sorting(frozenset({SERIES_DATE}), _series_date, is_by_study=False, is_private=True)
 
 
 def by_study_uid(prefix: str = "") -> Sorting:
@@ -93,7 +96,7 @@ def by_study_time(prefix: str = "") -> Sorting:
 def by_patient_name() -> Sorting:
     """Sort into ``<Patient's Name>_YYYYMMDD_HHMMSSmmm``, a new folder for every run of a study."""
     tags = frozenset({STUDY_INSTANCE_UID, PATIENT_NAME, SPECIFIC_CHARACTER_SET})
-    return Sorting(tags, _patient_name, is_by_run=True)
+    return Sorting(tags, _patient_name, is_by_run=True, is_private=True)
 
 
 def study_uid(found: Attributes) -> str:

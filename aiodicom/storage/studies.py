@@ -19,6 +19,7 @@ import os
 from collections.abc import Awaitable, Callable
 
 from aiodicom.describe import escape
+from aiodicom.failures import log_failure
 from aiodicom.storage.renaming import rename_files
 from aiodicom.storage.stored import EndedStudy, StoredObject
 
@@ -261,5 +262,5 @@ class Studies:
         ended = EndedStudy(run.study_instance_uid, last.folder, run.objects, last)
         try:
             self._on_end(ended)
-        except Exception:
-            logger.exception("What follows the end of a study failed")
+        except Exception as error:
+            log_failure(logger, "What follows the end of a study failed", error)

@@ -313,7 +313,7 @@ async def test_end_is_bounded_and_says_what_was_not_run(
     logged = [(r.levelno, r.getMessage()) for r in caplog.records if r.name == "aiodicom.actions"]
     assert logged == [
         (logging.WARNING, "1 commands have not ended; they run on"),
-        (logging.ERROR, "Not run, for want of time: true for /in/CT.2"),
+        (logging.ERROR, "Not run, for want of time: true for CT.2"),
     ]
 
 

@@ -1,0 +1,46 @@
+"""Logging what others' code has raised, without what it says: that may tell of patients."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+
+__all__ = ["log_failure"]
+
+MOST_FRAMES = 6
+"""Calls that are named, the last ones: those of whoever raised it."""
+
+
+def log_failure(logger: logging.Logger, what: str, error: BaseException) -> None:
+    """Log an exception: at level ERROR its kind and its place, at DEBUG all of it.
+
+    A message can hold a value of the dataset, or a path with a patient's name in it.
+
+    Parameters
+    ----------
+    logger : logging.Logger
+        Where to.
+    what : str
+        What has failed.
+    error : BaseException
+        What was raised.
+    """
+    logger.error("%s: %s", what, _kind(error))
+    logger.debug("%s, because of this:", what, exc_info=error)
+
+
+def _kind(error: BaseException) -> str:
+    """Return an exception's kind, what the system says of its number, and its place."""
+    said = type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        said += f", {os.strerror(error.errno)}"
+    frames = traceback.extract_tb(error.__traceback__)[-MOST_FRAMES:]
+    calls = [f"{os.path.basename(f.filename)}:{f.lineno} {f.name}" for f in frames]
+    if calls:
+        said += f" ({' > '.join(calls)})"
+    if isinstance(error, BaseExceptionGroup):
+        said += f": {'; '.join(_kind(part) for part in error.exceptions[:3])}"
+    elif error.__cause__ is not None:
+        said += f", from {type(error.__cause__).__name__}"
+    return said
