@@ -6,7 +6,7 @@
 # make bench-ext4   the durable comparison, on a fresh ext4: needs root
 # make bench-peers  install the receivers that it compares with
 # make bench-micro  one step at a time; make bench-micro-compare: against the last time
-# make fuzz    a million fuzzed inputs
+# make fuzz    coverage-guided fuzzing, five minutes; FUZZ_SECONDS=3600 make fuzz: an hour
 # make options docs/options.md, from the commands' own tables
 
 PYTHON ?= python3
@@ -14,6 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RESULTS := build/benchmarks/results.json
+FUZZ_SECONDS ?= 300
 
 MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=group \
 	--benchmark-sort=fullname --benchmark-columns=median,iqr,rounds
@@ -62,8 +63,12 @@ bench-micro: $(INSTALLED)
 bench-micro-compare: $(INSTALLED)
 	$(BIN)/python $(MICRO) --benchmark-compare -W default
 
-fuzz: $(INSTALLED)
-	$(BIN)/python -m tests.wire.fuzz 1000000
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzzing run --seconds $(FUZZ_SECONDS)
+
+$(VENV)/.fuzz: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	@touch $@
 
 options: $(INSTALLED)
 	$(BIN)/python -m tests.options_page

@@ -298,6 +298,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
                     await asyncio.shield(self._closed)
             except TimeoutError:
                 self.abort()
+                await self.closed()  # who has not answered may not read our A-ABORT either
                 raise AssociationLost("no answer to our release") from None
             if isinstance(self._end, (AssociationAborted, AssociationLost)):
                 raise self._end

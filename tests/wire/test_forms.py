@@ -14,8 +14,8 @@ from aiodicom.errors import ProtocolError
 from aiodicom.wire import forms
 from aiodicom.wire.dimse import CommandSet, encode_response
 from aiodicom.wire.forms import elements_of
+from tests.fuzzing.mutation import damage
 from tests.peer import CT, echo_command, store_command
-from tests.wire.fuzz import mutated
 
 FIELD, ID, TYPE, INSTANCE, ORIGINATOR = 0x0100, 0x0110, 0x0800, 0x1000, 0x1030
 
@@ -115,7 +115,7 @@ def test_whatever_came_before_any_bytes_mean_the_same(seed: int) -> None:
     rng = random.Random(seed)
     usual = store(b"\1\0", b"1.23", *[(ORIGINATOR, b"ME")] * rng.randrange(2))
     for _ in range(10):
-        data = mutated(rng, [usual])
+        data = damage(rng, usual, 1 << 16)
         assert next_one(data) == first(data)
 
 
