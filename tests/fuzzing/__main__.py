@@ -1,12 +1,14 @@
-"""Fuzzes all targets, or repeats inputs.
+"""Fuzzes all targets, repeats inputs, or keeps them.
 
     python -m tests.fuzzing run [--seconds 300] [--jobs 2] [--rounds 1] [--keep-going]
                                 [--folder build/fuzzing] [TARGET ...]
     python -m tests.fuzzing repeat TARGET FILE...
+    python -m tests.fuzzing keep [--folder build/fuzzing] [TARGET ...]
 
 Each target has its share of the seconds, in a process of its own, as many of them at a time as
 there are jobs. An input that fails is left in FOLDER/findings; what was fuzzed before goes on from
-FOLDER/inputs.
+FOLDER/inputs. To keep is to copy to the corpus what of these reaches code that nothing in it
+reaches.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from pathlib import Path
 from tests.fuzzing.statistics import Statistics, statistics_of
 from tests.fuzzing.targets import TARGETS, Target
 
+GUIDED = (sys.executable, "-m", "tests.fuzzing.guided")
+
 LEAST = 10
 """Seconds for a target: to begin takes some of them."""
 
@@ -31,6 +35,8 @@ def main(arguments: list[str]) -> int:
     if options.what == "repeat":
         return _repeat(TARGETS[options.target], options.files)
     targets = [TARGETS[name] for name in options.targets or TARGETS]
+    if options.what == "keep":
+        return max(_keep(target, options.folder / "inputs" / target.name) for target in targets)
     jobs = min(options.jobs, len(targets))
     seconds = options.seconds * jobs / options.rounds / sum(target.share for target in targets)
     total, begin = Statistics(), time.monotonic()
@@ -53,12 +59,14 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzzing")
     commands = parser.add_subparsers(dest="what", required=True)
     run = commands.add_parser("run")
-    run.add_argument("targets", nargs="*", choices=[*TARGETS, []], metavar="TARGET")
+    keep = commands.add_parser("keep")
+    for command in (run, keep):
+        command.add_argument("targets", nargs="*", choices=[*TARGETS, []], metavar="TARGET")
+        command.add_argument("--folder", type=Path, default=Path("build/fuzzing"))
     run.add_argument("--seconds", type=float, default=300)
     run.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     run.add_argument("--rounds", type=int, default=1)
     run.add_argument("--keep-going", action="store_true")
-    run.add_argument("--folder", type=Path, default=Path("build/fuzzing"))
     repeat = commands.add_parser("repeat")
     repeat.add_argument("target", choices=TARGETS)
     repeat.add_argument("files", nargs="+", type=Path)
@@ -76,9 +84,8 @@ def _run(target: Target, seconds: int, options: argparse.Namespace) -> Statistic
     with log.open("wb") as file:
         code = subprocess.run(
             [
-                sys.executable, "-m", "tests.fuzzing.guided", target.name, str(inputs),
-                f"-max_total_time={seconds}", f"-artifact_prefix={findings}/{target.name}-",
-                "-print_final_stats=1",
+                *GUIDED, target.name, f"-max_total_time={seconds}", "-print_final_stats=1",
+                f"-artifact_prefix={findings}/{target.name}-", str(inputs), str(target.folder),
             ],
             stdout=file, stderr=file, check=False,
         ).returncode  # fmt: skip
@@ -96,6 +103,15 @@ def _repeat(target: Target, files: list[Path]) -> int:
         for path in files:
             run(path.read_bytes())
     return 0
+
+
+def _keep(target: Target, inputs: Path) -> int:
+    """Copy to the corpus what reaches something new; how often something is done does not count."""
+    merge = (*GUIDED, target.name, "-merge=1", "-use_counters=0", str(target.folder), str(inputs))
+    before = len(target.inputs())
+    done = subprocess.run(merge, check=False, capture_output=True)
+    _write(f"{target.name}: {len(target.inputs()) - before} inputs more")
+    return done.returncode
 
 
 def _write(line: str) -> None:

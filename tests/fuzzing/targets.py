@@ -42,9 +42,14 @@ class Target:
     mutate: Mutate
     share: int = 1
 
+    @property
+    def folder(self) -> Path:
+        """Where the inputs are that are kept for it."""
+        return CORPUS / self.name
+
     def inputs(self) -> list[Path]:
         """Return the inputs that are kept for it."""
-        return sorted((CORPUS / self.name).iterdir())
+        return sorted(self.folder.iterdir())
 
 
 TARGETS: Final = {
