@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 from aiodicom.wire.identity import __version__
 
 if TYPE_CHECKING:
+    from aiodicom.access import Access, Binding
+    from aiodicom.access_file import AccessFile
+    from aiodicom.certificate import PeerCertificate
     from aiodicom.client import Requestor, StoreResult, connect
     from aiodicom.dataset import DatasetStream
     from aiodicom.errors import (
@@ -35,12 +38,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AbortAssociation",
+    "Access",
+    "AccessFile",
     "Alterations",
     "AssociationAborted",
     "AssociationClosed",
     "AssociationInfo",
     "AssociationLost",
     "AssociationRejected",
+    "Binding",
     "DatasetStream",
     "DicomError",
     "EchoRequest",
@@ -48,6 +54,7 @@ __all__ = [
     "Limits",
     "NotSent",
     "ObjectHeader",
+    "PeerCertificate",
     "Priority",
     "ProtocolError",
     "Refused",
@@ -68,6 +75,9 @@ __all__ = [
 _HOMES = {
     name: f"aiodicom.{module}"
     for module, names in {
+        "access": "Access Binding",
+        "access_file": "AccessFile",
+        "certificate": "PeerCertificate",
         "limits": "Limits Timeouts",
         "client": "Requestor StoreResult connect",
         "dataset": "DatasetStream",

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from aiodicom.access import AccessRules
 from aiodicom.answering import FAILED, Answer, Answering, cancels_us, log_lines
 from aiodicom.dataset import DatasetStream
 from aiodicom.describe import accept_lines, escape, message_lines, request_lines
@@ -26,8 +27,15 @@ from aiodicom.errors import (
 )
 from aiodicom.failures import log_failure
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
+from aiodicom.seldom import Seldom
 from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response
-from aiodicom.wire.negotiation import Policy, PresentationContext, negotiate
+from aiodicom.wire.negotiation import (
+    Agreement,
+    Policy,
+    PresentationContext,
+    negotiate,
+    with_identity_response,
+)
 from aiodicom.wire.pdu import Abort, AssociateReject, ReleaseRequest
 from aiodicom.wire.upper_layer import Fragment, Incoming, Message, UpperLayer
 
@@ -71,6 +79,8 @@ class Service:
         The handlers.
     authorize : callable or None
         Called before an association is accepted.
+    access : AccessRules or None
+        Who may associate; asked before `authorize`.
     admit : callable
         Counts an association in; raises `AssociationRejected` where there is no room for it.
     leave : callable
@@ -82,17 +92,21 @@ class Service:
         logged with.
     rest : float
         Seconds between the response to a C-STORE and what comes next, to try senders with.
+    seldom : Seldom
+        Logs what peers can cause as often as they like.
     """
 
     policy: Policy
     store: StoreHandler | None = None
     echo: EchoHandler | None = None
     authorize: Authorize | None = None
+    access: AccessRules | None = None
     admit: Callable[[AssociationInfo], None] = lambda _: None
     leave: Callable[[AssociationInfo], None] = lambda _: None
     on_ended: Callable[[AssociationInfo], None] | None = None
     parameters_level: int = logging.DEBUG
     rest: float = 0
+    seldom: Seldom = field(default_factory=Seldom)
 
 
 _DUPLICATE = Answer(Status.DUPLICATE_INVOCATION, "Message ID is in use")
@@ -223,37 +237,55 @@ class Association:
                 log_failure(logger, "What follows the end of an association failed", error)
 
     async def _negotiated(self) -> bool:
-        request = self.info.request
+        service, request = self._service, self.info.request
         logger.info("Association Received")
-        log_lines(logger, self._service.parameters_level, request_lines, request)
+        log_lines(logger, service.parameters_level, request_lines, request)
         try:
-            self._is_counted = True
-            self._service.admit(self.info)
-            agreement = negotiate(request, self._service.policy)
-            if self._service.authorize is not None:
-                await self._authorize(self._service.authorize)
+            agreement = await self._agreed()
         except AssociationRejected as rejection:
-            logger.warning(
-                "Association Rejected: %s (calling %s, called %s, %s)",
-                rejection,
-                escape(self.info.calling_ae_title),
-                escape(self.info.called_ae_title),
-                self.info.address,
-            )
-            if self._end is None:
-                reject = AssociateReject(rejection.result, rejection.source, rejection.reason)
-                self._upper.reject(reject)
+            self._rejected(rejection)
             return False
         if self._end is not None:
             raise self._end
-        service = self._service
         self._answering = Answering(self.info, agreement.contexts, service.store, service.echo)
         self._window = agreement.window or CROWDED
         self._upper.accept(agreement.accept)
         self._link.flush()
         logger.info("Association Accepted")
-        log_lines(logger, self._service.parameters_level, accept_lines, agreement.accept)
+        log_lines(logger, service.parameters_level, accept_lines, agreement.accept)
         return True
+
+    async def _agreed(self) -> Agreement:
+        """Ask whoever may reject; those that cost nothing first."""
+        service, info = self._service, self.info
+        if service.access is not None:
+            service.access.check(info)
+        self._is_counted = True
+        service.admit(info)
+        agreement = negotiate(info.request, service.policy)
+        if service.access is not None:
+            response = await service.access.identify(info)
+            if response is not None:
+                accept = with_identity_response(agreement.accept, response)
+                agreement = replace(agreement, accept=accept)
+        if service.authorize is not None:
+            await self._authorize(service.authorize)
+        return agreement
+
+    def _rejected(self, rejection: AssociationRejected) -> None:
+        triple = rejection.result, rejection.source, rejection.reason
+        self._service.seldom.log(
+            logger,
+            logging.WARNING,
+            (self.info.address, *triple),  # no titles, of which a peer may have many
+            "Association Rejected: %s (calling %s, called %s, %s)",
+            rejection,
+            escape(self.info.calling_ae_title),
+            escape(self.info.called_ae_title),
+            self.info.address,
+        )
+        if self._end is None:
+            self._upper.reject(AssociateReject(*triple))
 
     async def _authorize(self, authorize: Authorize) -> None:
         try:

@@ -101,6 +101,14 @@ class Connections:
     # Opening -------------------------------------------------------------------------------------
 
     def _open(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+        service = self._around.service
+        if service.access is not None and not service.access.allows(str(address[0])):
+            # Before TLS and an A-ASSOCIATE-RQ: who may not call is not worth a handshake.
+            key, host = (address[0], "address"), _host(address)
+            message = "A connection from %s is closed: its address is not allowed"
+            service.seldom.log(logger, logging.WARNING, key, message, host)
+            accepted.close()
+            return
         if self._share.add_connection() > self._around.limits.connections:
             logger.warning("Too many connections: one is closed")
             accepted.close()
@@ -129,7 +137,7 @@ class Connections:
                     ssl_handshake_timeout=self._around.timeouts.association or HANDSHAKE,
                 )
         except OSError as error:
-            self._cannot_open(str(address[0]).removeprefix("::ffff:"), error)
+            self._cannot_open(_host(address), error)
             accepted.close()
 
     def _cannot_open(self, address: str, error: OSError) -> None:
@@ -182,6 +190,11 @@ class Connections:
     def leave(self, _: AssociationInfo) -> None:
         """Count an association out."""
         self._share.add_association(-1)
+
+
+def _host(address: tuple[Any, ...]) -> str:
+    """Return the IP address of a peer, which may be an IPv4 address in an IPv6 one."""
+    return str(address[0]).removeprefix("::ffff:")
 
 
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
@@ -52,6 +53,7 @@ COMMAND = Command(
         ),
         PROFILE,
         Group("processing options", (WORKERS,)),
+        ACCESS,
         *tls_options(acceptor=True),
         Group(
             "output options",
@@ -98,7 +100,7 @@ COMMAND = Command(
         "mode": "store",
         "durability": "durable",
     },
-    tls_rules(acceptor=True),
+    (*ACCESS_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
@@ -25,6 +26,7 @@ COMMAND = Command(
         network_options("ECHOSCP", "30", "30", 16382),
         preference_options(plus_prefix=False),
         Group("processing options", (WORKERS,)),
+        ACCESS,
         *tls_options(acceptor=True),
     ),
     {
@@ -35,7 +37,7 @@ COMMAND = Command(
         "maximum_length": 16382,
         "preference": None,
     },
-    tls_rules(acceptor=True),
+    (*ACCESS_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
 )
 

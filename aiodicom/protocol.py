@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aiodicom.association import Association, Service
+from aiodicom.certificate import PeerCertificate
 from aiodicom.deadlines import Deadline, Deadlines
 from aiodicom.errors import AbortReason, AssociationLost, ProtocolError
 from aiodicom.failures import log_failure
@@ -164,11 +165,15 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     def _begin(self, event: Incoming) -> None:
         if isinstance(event, AssociateRequest):
-            info = AssociationInfo(event, *self._peer, self.number)
+            certificate = PeerCertificate.of(self._transport_info("peercert"))
+            info = AssociationInfo(event, *self._peer, self.number, certificate)
             service = self._around.service
             self.association = Association(self._upper, self, service, info)
             self.task = self._loop.create_task(self.association.converse())
             self.task.add_done_callback(self._conversed)
+
+    def _transport_info(self, name: str) -> Any:
+        return None if self._transport is None else self._transport.get_extra_info(name)
 
     def _conversed(self, task: asyncio.Task[None]) -> None:
         """The conversation, with its handler, has ended; a connection may outlive it."""

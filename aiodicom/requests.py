@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from aiodicom.certificate import PeerCertificate
 from aiodicom.dataset import DatasetStream
 from aiodicom.wire.dimse import CommandSet, Tag
 from aiodicom.wire.items import UserIdentity
@@ -36,6 +37,8 @@ class AssociationInfo:
         The peer's TCP port.
     number : int
         Counts the connections of a server, for its log.
+    certificate : PeerCertificate or None
+        The peer's certificate, where there is TLS and it was verified.
 
     Attributes
     ----------
@@ -49,6 +52,7 @@ class AssociationInfo:
     address: str = ""
     port: int = 0
     number: int = 0
+    certificate: PeerCertificate | None = None
 
     calling_ae_title: str = field(init=False)
     called_ae_title: str = field(init=False)

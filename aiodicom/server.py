@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, ParamSpec, Self
 
 import anyio
 
-from aiodicom.access import check_ae_title
+from aiodicom.access import AccessRules
+from aiodicom.ae_titles import check_ae_title
 from aiodicom.association import Service
 from aiodicom.connections import Connections
 from aiodicom.describe import uid_name
@@ -266,6 +267,7 @@ def serve(
     store: StoreHandler | None = None,
     echo: EchoHandler | None = None,
     authorize: Authorize | None = None,
+    access: AccessRules | None = None,
     on_ended: Callable[[AssociationInfo], None] | None = None,
     ae_title: str = "AIODICOM",
     host: str | None = None,
@@ -293,6 +295,8 @@ def serve(
         Answers C-ECHO; without it C-ECHO is answered with success.
     authorize : callable, optional
         Awaited before an association is accepted; raises `AssociationRejected`.
+    access : Access or AccessFile, optional
+        Who may associate; asked before `authorize`. By default everybody.
     on_ended : callable, optional
         Called when an association that was accepted has ended, after its last handler. It
         returns at once.
@@ -339,7 +343,7 @@ def serve(
         contexts=contexts,
     )
     return Server(
-        Service(policy, store, echo, authorize, on_ended=on_ended),
+        Service(policy, store, echo, authorize, access, on_ended=on_ended),
         ae_title=ae_title,
         host=host,
         port=port,

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
@@ -215,6 +216,7 @@ COMMAND = Command(
         PROFILE,
         _PREFERENCE,
         _PROCESSING,
+        ACCESS,
         *tls_options(acceptor=True),
         _OUTPUT,
         _NAMES,
@@ -262,6 +264,7 @@ COMMAND = Command(
         needs("--rename-on-eostudy", *_SORTING),
         needs("--eostudy-timeout", *_SORTING),
         excludes("--ignore", "--exec-on-reception", "--exec-on-eostudy", "--rename-on-eostudy"),
+        *ACCESS_RULES,
         *tls_rules(acceptor=True),
     ),
     TLS_ANSWERS,

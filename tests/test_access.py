@@ -11,7 +11,7 @@ import pytest
 
 import aiodicom
 from aiodicom import AssociationInfo, AssociationRejected, Status
-from aiodicom.access import check_ae_title
+from aiodicom.ae_titles import check_ae_title
 from aiodicom.wire.items import (
     ApplicationContext,
     AsynchronousOperationsWindow,

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aiodicom.access import check_ae_title
+from aiodicom.ae_titles import check_ae_title
 from aiodicom.wire.identity import __version__
 
 __all__ = [

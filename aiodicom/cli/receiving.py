@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from aiodicom.association import Service
+from aiodicom.cli.access import ACCESS_DEFAULTS, access_of
 from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
@@ -49,6 +50,7 @@ logger = logging.getLogger("aiodicom.commands")
 RECEIVER_DEFAULTS: Mapping[str, object] = {
     **DEFAULTS,
     **TLS_DEFAULTS,
+    **ACCESS_DEFAULTS,
     "verbose_pc": False,
     "host": None,
     "association": 30.0,
@@ -209,13 +211,17 @@ def server_of(
     receiving: Receiving,
     codes: ExitCodes | None = None,
 ) -> Server:
-    """Return the server that a command line asks for. It reads the files of TLS.
+    """Return the server that a command line asks for. It reads the files of TLS and access.
 
     Raises
     ------
     Failed
         Where there cannot be one.
     """
+    try:
+        access = access_of(settings)
+    except DicomError as error:
+        raise Failed(str(error), (codes or ExitCodes()).profile) from None
     try:
         ssl = acceptor_context(settings)
     except DicomError as error:
@@ -225,6 +231,7 @@ def server_of(
         policy,
         receiving.store,
         authorize=receiving.authorize,
+        access=access,
         on_ended=receiving.on_ended,
         parameters_level=level,
         rest=receiving.rest,

@@ -6,7 +6,7 @@ import socket
 import ssl as ssl_module
 from collections.abc import Iterable
 
-from aiodicom.access import check_ae_title
+from aiodicom.ae_titles import check_ae_title
 from aiodicom.client.associations import Associations
 from aiodicom.client.opening import Address
 from aiodicom.client.requestor import Requestor

@@ -24,6 +24,7 @@ from aiodicom.wire.items import (
     RoleSelection,
     SOPClassExtendedNegotiation,
     TransferSyntax,
+    UserIdentityResponse,
     UserInformation,
     encode_items,
     trim,
@@ -42,6 +43,7 @@ __all__ = [
     "is_storage",
     "make_policy",
     "negotiate",
+    "with_identity_response",
 ]
 
 VERIFICATION = "1.2.840.10008.1.1"
@@ -296,6 +298,20 @@ def negotiate(request: AssociateRequest, policy: Policy) -> Agreement:
             policy._answers.add(request.proposal, answer)
     accept = AssociateAccept.answer(request, answer.items, answer.encoded)
     return Agreement(accept, answer.contexts, answer.window)
+
+
+def with_identity_response(accept: AssociateAccept, response: bytes) -> AssociateAccept:
+    """Return an answer that confirms a user identity as well (PS3.7 D.3.3.7.2)."""
+    item = UserIdentityResponse(response)
+    return AssociateAccept(
+        accept.called_ae_title_field,
+        accept.calling_ae_title_field,
+        tuple(
+            UserInformation((*each.items, item)) if isinstance(each, UserInformation) else each
+            for each in accept.items
+        ),
+        reserved=accept.reserved,
+    )
 
 
 def _answer(request: AssociateRequest, policy: Policy) -> _Answer:
