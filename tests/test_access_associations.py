@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -207,6 +208,7 @@ async def test_an_identity_is_verified_and_confirmed_where_that_is_asked_for(
 async def test_a_confirmed_identity_leaves_the_other_items_alone() -> None:
     window = AsynchronousOperationsWindow(4, 4)
     request = association_request(more=[window, UserIdentity.user("ann", response=True)])
+    request = dataclasses.replace(request, reserved=bytes(range(32)))
     async with peer_of(access=Access(verify=Verifier()), window=8) as peer:
         accept = await peer.associate(request)
         assert await peer.echo() == 0

@@ -163,7 +163,11 @@ async def test_what_cannot_be_read_again_changes_nothing(path: Path) -> None:
 async def test_running_associations_stay_and_new_ones_obey(path: Path) -> None:
     access = await loaded(path, 'calling_ae_titles = ["OLD"]')
     old, new = association_request(calling="OLD"), association_request(calling="NEW")
-    async with serving(access=access) as server, Peer(server.port) as running:
+    async with (
+        serving(access=access) as server,
+        Peer(server.port) as running,
+        Peer(server.port) as silent,
+    ):
         await running.associate(old)
         async with Peer(server.port) as other, Peer(server.port) as early:
             assert await other.rejected(new) == (1, 1, 3)
@@ -177,5 +181,6 @@ async def test_running_associations_stay_and_new_ones_obey(path: Path) -> None:
         await access.reload()
         async with Peer(server.port) as other:
             assert not await other.still_open(10)
+        assert await silent.rejected(new) == (1, 1, 1)
         assert await running.echo() == 0
         await running.release()

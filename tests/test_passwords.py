@@ -51,6 +51,13 @@ async def test_all_others_are_told_the_same(identity: UserIdentity) -> None:
     assert await outcome(identity) == (1, 2, 1, "the user identity is not accepted")
 
 
+async def test_who_is_not_known_is_nobody_whatever_the_hash_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(USERS, "_nobody", hash_of(b"guessed"))
+    assert await outcome(UserIdentity.user("nobody", "guessed")) is not None
+
+
 @pytest.mark.parametrize("name", ["ann", "nobody"])
 async def test_who_is_not_known_costs_the_same_work(
     name: str, monkeypatch: pytest.MonkeyPatch

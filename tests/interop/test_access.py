@@ -103,8 +103,9 @@ def associated(receiver: Receiver, name: str, passcode: bytes, kind: int = 2) ->
         if isinstance(i, UserIdentityNegotiation)
     ]
     made.release()
-    assert len(confirmed) == 1
-    return bytes(confirmed[0])
+    (response,) = confirmed
+    assert response is not None
+    return bytes(response)
 
 
 def test_an_identity_of_pynetdicom_s_is_confirmed(receiver: Receiver) -> None:
