@@ -21,6 +21,7 @@ from aiodicom.answering import cancels_us
 from aiodicom.certificate import PeerCertificate, canonical_subject
 from aiodicom.describe import escape
 from aiodicom.errors import AbortAssociation, AssociationRejected
+from aiodicom.failures import log_failure
 from aiodicom.requests import AssociationInfo
 from aiodicom.wire.items import UserIdentity
 
@@ -265,7 +266,7 @@ async def _verified(verify: Verifier, info: AssociationInfo, identity: UserIdent
     except (Exception, asyncio.CancelledError) as error:
         if cancels_us(error):
             raise
-        logger.exception("The verifier of user identities failed")
+        log_failure(logger, "The verifier of user identities failed", error)
         raise AssociationRejected("the verifier of user identities failed", 2, 1, 1) from None
 
 
