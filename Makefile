@@ -7,6 +7,7 @@
 # make bench-peers  install the receivers that it compares with
 # make bench-micro  one step at a time; make bench-micro-compare: against the last time
 # make fuzz    a million fuzzed inputs
+# make crash   500 kills, and power cuts at every moment of 400 histories: 15 minutes, needs strace
 # make options docs/options.md, from the commands' own tables
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=
 	--benchmark-sort=fullname --benchmark-columns=median,iqr,rounds
 
 .PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers bench-micro \
-	bench-micro-compare fuzz options dcmtk clean
+	bench-micro-compare fuzz crash options dcmtk clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
@@ -64,6 +65,11 @@ bench-micro-compare: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.wire.fuzz 1000000
+
+crash: $(INSTALLED)
+	$(BIN)/python -m tests.reliability.tracing
+	$(BIN)/python -m tests.reliability.power_cuts 400
+	$(BIN)/python -m tests.reliability.kills 500
 
 options: $(INSTALLED)
 	$(BIN)/python -m tests.options_page

@@ -216,6 +216,7 @@ class Disk:
 
 
 _EFFECTS = {
+    "create": Disk._opened,
     "open": Disk._opened, "close": Disk._closed, "write": Disk._written, "writev": Disk._written,
     "fdatasync": Disk._synced, "fsync": Disk._synced, "mkdir": Disk._made, "rmdir": Disk._removed,
     "unlink": Disk._removed, "link": Disk._linked, "symlink": Disk._symlinked,

@@ -24,7 +24,7 @@ class Event:
     Parameters
     ----------
     call : str
-        Its name in `os`.
+        Its name in `os`; ``create`` for an `open` that may make a file.
     path : str
         What it was called for, where that is no descriptor.
     target : str
@@ -116,7 +116,8 @@ class Recorder:
             descriptor: int = self._originals["open"](path, flags, *args, **kwargs)
             if self._is_below(path):
                 self._open.add(descriptor)
-                self.events.append(Event("open", path, descriptor=descriptor))
+                call = "create" if flags & os.O_CREAT else "open"
+                self.events.append(Event(call, path, descriptor=descriptor))
         return descriptor
 
     def _naming(self, name: str) -> Callable[..., Any]:
