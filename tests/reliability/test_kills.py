@@ -11,8 +11,8 @@ import pytest
 from tests.reliability.kills import run, told
 from tests.reliability.ledger import Ledger
 
-KILLS = 6
-"""With one process, and with two, in either layout."""
+KILLS = 5
+"""With one process and with two, and in either layout."""
 
 
 def test_killed_receiver_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:

@@ -158,6 +158,20 @@ def test_failure_in_a_batch_breaks_no_promise(
     assert history.examine().broken == []
 
 
+def test_folder_above_whose_sync_has_failed_is_not_known_to_be_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History(tmp_path)
+    with history.recorder:
+        history.batch(Sent("CT.1"))
+        with monkeypatch.context() as patched:
+            fail(patched, "fsync", errno.EIO, "received")
+            history.batch(Sent("a/CT.2"))
+        history.batch(Sent("a/CT.3"))
+    assert len(history.errors) == 1
+    assert history.examine().broken == []
+
+
 def test_short_names_at_the_end_of_a_study(tmp_path: Path) -> None:
     history = History(tmp_path)
     sent = [Sent("a/CT.1"), Sent("a/CT.2")]
