@@ -11,6 +11,7 @@ import enum
 import os
 from collections.abc import Callable, Sequence
 
+from aiodicom.storage.folder_tree import FolderTree
 from aiodicom.storage.object_file import ObjectFile
 from aiodicom.wire.buffers import Block
 
@@ -108,10 +109,14 @@ def _fail(job: Job, error: Exception) -> None:
 
 def _sync_folders(jobs: Sequence[Job]) -> None:
     """Sync each folder once; where that fails, no object in it counts as stored."""
-    trees = {job.file.folder: job.file.tree for job in jobs}
-    above = {folder: tree.holders(folder) for folder, tree in trees.items()}
-    # Before anything is synced: one that takes the place of another later is not known then.
-    opened = {folder: _opened(folder) for folder, holders in above.items() if holders}
+    above: dict[str, list[str]] = {}
+    new: list[tuple[FolderTree, str, int]] = []
+    for job in jobs:  # before anything is synced: what takes a folder's place later is not known
+        file = job.file
+        if file.folder not in above:
+            above[file.folder] = holders = file.tree.holders(file.folder)
+            if holders:
+                new.append((file.tree, file.folder, _opened(file.folder)))
     errors: dict[str, OSError | None] = {}
     for job in jobs:
         folder = job.file.folder
@@ -119,13 +124,13 @@ def _sync_folders(jobs: Sequence[Job]) -> None:
             if path not in errors:
                 errors[path] = _error_of_sync(path)
             job.error = job.error or errors[path]
-    for folder, descriptor in opened.items():
+    for tree, folder, descriptor in new:
         if descriptor < 0:
             continue
         if any(errors[path] for path in above[folder]):
             os.close(descriptor)
         else:
-            trees[folder].synced(folder, descriptor)
+            tree.synced(folder, descriptor)
 
 
 def _opened(folder: str) -> int:

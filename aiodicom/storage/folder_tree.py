@@ -87,10 +87,11 @@ class FolderTree:
     def holders(self, folder: str) -> list[str]:
         """Return the folders above one that have to be synced for its sake."""
         holders: list[str] = []
-        if not self._is_known(folder):
-            while folder != self._top:
-                folder = os.path.dirname(folder)
-                holders.append(folder)
+        if folder == self._top or self._is_known(folder):
+            return holders
+        while folder != self._top:
+            folder = os.path.dirname(folder)
+            holders.append(folder)
         return holders
 
     def _is_known(self, folder: str) -> bool:

@@ -11,7 +11,7 @@ import pytest
 from tests.reliability.kills import run, told
 from tests.reliability.ledger import Ledger
 
-KILLS = 5
+KILLS = 4
 """With one process and with two, and in either layout."""
 
 

@@ -28,7 +28,7 @@ async def test_whatever_was_acknowledged_is_there_and_whole(
 
 
 async def test_without_durability_objects_are_lost_or_partial(tmp_path: Path) -> None:
-    load = Load(str(tmp_path), random.Random(SEED), durability="none")
+    load = Load(str(tmp_path), random.Random(SEED), durability="none", largest=700_000)
     await load.run(associations=4, objects=4)
     found = {finding.split(" is ")[1] for finding in load.examine(LIMIT, SEED).broken}
     assert {"lost", "not whole"} <= found
