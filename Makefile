@@ -7,7 +7,7 @@
 # make bench-peers  install the receivers that it compares with
 # make bench-micro  one step at a time; make bench-micro-compare: against the last time
 # make fuzz    a million fuzzed inputs
-# make crash   500 kills, and power cuts at every moment of 400 histories: 15 minutes, needs strace
+# make crash   500 kills, and power cuts at every moment of 400 histories: a quarter of an hour, needs strace
 # make options docs/options.md, from the commands' own tables
 
 PYTHON ?= python3

@@ -111,12 +111,16 @@ class Campaign:
         return kind if workers else "the only process"
 
     async def _send(self, process: _Process, slot: int, stopping: asyncio.Event) -> None:
-        with contextlib.suppress(*GONE):
+        try:
             async with Peer(process.port) as peer:
                 await peer.associate()
                 while not stopping.is_set():
                     await self._store(peer, process.ledger, f"1.2.3.{slot}.")
                 await peer.release()
+        except TimeoutError:  # nobody is killed slowly
+            self.wrong.append(f"sender {slot} has heard nothing")
+        except GONE:
+            pass
 
     async def _store(self, peer: Peer, ledger: Ledger, beginning: str) -> None:
         chance, known = self._chance, ledger.uids(beginning)
