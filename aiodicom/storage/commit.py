@@ -11,6 +11,7 @@ import enum
 import os
 from collections.abc import Callable, Sequence
 
+from aiodicom.storage.folder_tree import FolderTree
 from aiodicom.storage.object_file import ObjectFile
 from aiodicom.wire.buffers import Block
 
@@ -108,17 +109,36 @@ def _fail(job: Job, error: Exception) -> None:
 
 def _sync_folders(jobs: Sequence[Job]) -> None:
     """Sync each folder once; where that fails, no object in it counts as stored."""
+    above: dict[str, list[str]] = {}
+    new: list[tuple[FolderTree, str, int]] = []
+    for job in jobs:  # before anything is synced: what takes a folder's place later is not known
+        file = job.file
+        if file.folder not in above:
+            above[file.folder] = holders = file.tree.holders(file.folder)
+            if holders:
+                new.append((file.tree, file.folder, _opened(file.folder)))
     errors: dict[str, OSError | None] = {}
-    made = [job.file.tree.made for job in jobs]  # before anything is synced
-    for job, made_before in zip(jobs, made, strict=True):
-        tree, folder = job.file.tree, job.file.folder
-        holders = tree.holders(folder)
-        for path in (*holders, folder):
+    for job in jobs:
+        folder = job.file.folder
+        for path in (*above[folder], folder):
             if path not in errors:
                 errors[path] = _error_of_sync(path)
             job.error = job.error or errors[path]
-        if holders and job.error is None:
-            tree.synced(folder, made_before)
+    for tree, folder, descriptor in new:
+        if descriptor < 0:
+            continue
+        if any(errors[path] for path in above[folder]):
+            os.close(descriptor)
+        else:
+            tree.synced(folder, descriptor)
+
+
+def _opened(folder: str) -> int:
+    """Open a folder; -1 where that fails: it is not remembered then, and synced all the same."""
+    try:
+        return _open_folder(folder)
+    except OSError:
+        return -1
 
 
 def _error_of_sync(folder: str) -> OSError | None:
@@ -131,8 +151,12 @@ def _error_of_sync(folder: str) -> OSError | None:
 
 def sync_folder(folder: str) -> None:
     """Make the names in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = _open_folder(folder)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _open_folder(folder: str) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -15,7 +15,7 @@ from aiodicom.errors import Refused
 from aiodicom.failures import log_failure
 from aiodicom.requests import StoreRequest
 from aiodicom.storage.commit import Durability, Job, sync_folder
-from aiodicom.storage.folder_tree import FolderTree
+from aiodicom.storage.folder_tree import FolderTree, folders_above
 from aiodicom.storage.layout import default_name
 from aiodicom.storage.leftovers import Owner, remove_leftovers
 from aiodicom.storage.object_file import Duplicates, ObjectExists, ObjectFile, make_folders
@@ -149,6 +149,7 @@ class FileStorage:
                 await self._writers.stop()
                 if self._studies is not None:
                     await self._studies.close()
+                await asyncio.to_thread(self._tree.close)
                 await asyncio.to_thread(owner.close)
 
     def _prepare(self) -> Owner:
@@ -158,8 +159,7 @@ class FileStorage:
             made = make_folders(self.folder)
             owner = Owner(self.folder)
             if self._durability is Durability.DURABLE:
-                for folder in made:
-                    sync_folder(folder)
+                _sync_above(self.folder, made)
         except OSError as error:
             reason = f"cannot store in {self.folder}: {error.strerror}"
             raise OSError(error.errno, reason) from None
@@ -279,6 +279,22 @@ class FileStorage:
         else:
             logger.info("Storing DICOM file: %s", name)
             logger.warning("DICOM file existed and was replaced: %s", name)
+
+
+def _sync_above(folder: str, made: Sequence[str]) -> None:
+    """Make a folder durable, also where somebody else made it, who was killed before this.
+
+    Raises
+    ------
+    OSError
+        Where a folder with an entry that we `made` cannot be synced.
+    """
+    for above in folders_above(folder):
+        try:
+            sync_folder(above)
+        except OSError:  # one that we may not read
+            if above in made:
+                raise
 
 
 class _InstanceCheck:

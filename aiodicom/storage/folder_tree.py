@@ -6,10 +6,14 @@ import os
 import threading
 from collections.abc import Callable
 
-__all__ = ["FolderTree"]
+__all__ = ["FolderTree", "folders_above", "missing_folders"]
 
-MAXIMUM_KNOWN = 1024
-"""Folders that are remembered as durable; with more of them, some are synced once more."""
+MAXIMUM_KNOWN = 64
+"""Folders that are remembered as durable, each by a descriptor; with more of them, those above
+some are synced once more."""
+
+Identity = tuple[int, int]
+"""Device and inode: whose they are as long as a descriptor is open."""
 
 
 class FolderTree:
@@ -17,7 +21,8 @@ class FolderTree:
 
     An object is durable only when the entries of all the folders on its way are. Whoever makes a
     folder is not always the first one to finish an object in it: so everybody syncs the folders
-    above, until they are known to have been synced.
+    above, until they are known to have been synced. What is known is known of one folder, not of
+    its name: another process may have removed it, and made it again.
 
     Parameters
     ----------
@@ -25,13 +30,12 @@ class FolderTree:
         An absolute path. What is above it is taken as durable, unless it is made here.
     """
 
-    __slots__ = ("_durable", "_lock", "_top", "made", "root")
+    __slots__ = ("_known", "_lock", "_top", "root")
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self.made = 0
         self._top = root
-        self._durable: set[str] = set()
+        self._known: dict[str, tuple[int, Identity]] = {}
         self._lock = threading.Lock()
 
     def make(self, folder: str) -> None:
@@ -44,8 +48,6 @@ class FolderTree:
         """
         with self._lock:
             missing = missing_folders(folder)
-            self.made += 1
-            self._durable.difference_update(missing)  # first: a thread that sees one looks here
             if missing:
                 above = os.path.dirname(missing[-1])
                 if len(above) < len(self._top):
@@ -85,29 +87,58 @@ class FolderTree:
     def holders(self, folder: str) -> list[str]:
         """Return the folders above one that have to be synced for its sake."""
         holders: list[str] = []
-        while folder != self._top and folder not in self._durable:
+        if folder == self._top or self._is_known(folder):
+            return holders
+        while folder != self._top:
             folder = os.path.dirname(folder)
             holders.append(folder)
         return holders
 
-    def synced(self, folder: str, made: int) -> None:
+    def _is_known(self, folder: str) -> bool:
+        known = self._known.get(folder)
+        try:
+            return known is not None and known[1] == _identity(os.stat(folder))
+        except OSError:  # it is gone
+            return False
+
+    def synced(self, folder: str, descriptor: int) -> None:
         """Remember that the `holders` of a folder have been synced.
 
         Parameters
         ----------
         folder : str
             Which one.
-        made : int
-            What `made` was before: folders that were removed and made again since do not count.
+        descriptor : int
+            Of it, opened before that. It is the tree's now: an inode's number may become
+            another's when nobody has it open.
         """
         with self._lock:
-            if made != self.made:
-                return
-            if len(self._durable) >= MAXIMUM_KNOWN:
-                self._durable.clear()
-            while folder != self._top and folder not in self._durable:
-                self._durable.add(folder)
-                folder = os.path.dirname(folder)
+            gone = self._known.pop(folder, None)
+            if gone is None and len(self._known) >= MAXIMUM_KNOWN:
+                gone = self._known.pop(next(iter(self._known)))
+            self._known[folder] = descriptor, _identity(os.fstat(descriptor))
+        if gone is not None:
+            os.close(gone[0])
+
+    def close(self) -> None:
+        """Forget what was synced."""
+        with self._lock:
+            for descriptor, _ in self._known.values():
+                os.close(descriptor)
+            self._known.clear()
+
+
+def _identity(status: os.stat_result) -> Identity:
+    return status.st_dev, status.st_ino
+
+
+def folders_above(folder: str) -> list[str]:
+    """Return the folders above one, up to where its file system is mounted."""
+    above = []
+    while not os.path.ismount(folder):
+        folder = os.path.dirname(folder)
+        above.append(folder)
+    return above
 
 
 def missing_folders(folder: str) -> list[str]:

@@ -42,7 +42,7 @@ class Owner:
         self._numbers = itertools.count(1)
         while True:
             self._name = secrets.token_hex(4)
-            self._path = os.path.join(folder, f".aiodicom-{self._name}.lock")
+            self._path = _lock_path(folder, self._name)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             if _lock(self._descriptor) and os.fstat(self._descriptor).st_nlink:
                 return
@@ -63,7 +63,9 @@ def remove_leftovers(folder: str) -> int:
     """Remove the temporary files of owners that are gone.
 
     They all stand in the folder itself. Those below it may be many, and are not looked through:
-    a worker that was killed is replaced at once, however much has been stored.
+    a worker that was killed is replaced at once, however much has been stored. An owner makes its
+    lock file before its first temporary file and removes it after the last one. Who has none is
+    gone: a power cut may lose what was done to the one and not what was done to the others.
 
     Returns
     -------
@@ -78,8 +80,6 @@ def remove_leftovers(folder: str) -> int:
             descriptor = _lock_of_one_gone(path)
             if descriptor is not None:
                 gone[match[1]] = path, descriptor
-    if not gone:
-        return 0
     stuck: set[str] = set()
     removed = _remove_parts(folder, os.listdir(folder), gone, stuck)
     for name, (path, descriptor) in gone.items():  # last: a crash now leaves them to be found
@@ -90,12 +90,16 @@ def remove_leftovers(folder: str) -> int:
     return removed
 
 
+def _lock_path(folder: str, owner: str) -> str:
+    return os.path.join(folder, f".aiodicom-{owner}.lock")
+
+
 def _remove_parts(folder: str, files: list[str], gone: Collection[str], stuck: set[str]) -> int:
     """Remove what owners that are gone have in a folder; note whose could not be removed."""
     removed = 0
     for name in files:
         match = _PART.fullmatch(name)
-        if match and match[1] in gone:
+        if match and (match[1] in gone or not os.path.exists(_lock_path(folder, match[1]))):
             try:
                 os.unlink(os.path.join(folder, name))
                 removed += 1

@@ -19,7 +19,8 @@ def rename_files(folder: str, names: Iterable[str]) -> int:
 
     No other file is ever replaced: a name that is taken is passed over. A file that is gone is
     somebody's who has moved it. The new names are synced; where that fails, the objects are still
-    there, under one name or the other.
+    there, under one name or the other. A name is taken by a symbolic link, which the file system
+    has to have.
 
     Returns
     -------
@@ -50,7 +51,9 @@ def _rename(folder: str, name: str, number: int) -> int:
         number += 1
         free = f"{folder}/{name[:2]}{number:06}"
         try:
-            os.close(os.open(free, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC))
+            # Not an empty file: whoever looks before the next step, or after a crash, finds an
+            # object under this name that is whole.
+            os.symlink(name, free)
         except FileExistsError:
             continue
         try:

@@ -40,7 +40,7 @@ from tests.peer import (
     uid_value,
 )
 from tests.processes import Sender, dataset_of, receiving, unfinished, visible
-from tests.storage.faults import Gate, fail_writers, record
+from tests.storage.faults import Gate, fail, fail_writers, record
 from tests.storage.objects import warnings_of
 
 UID = "1.2.3"
@@ -213,7 +213,28 @@ async def test_folder_is_made_and_synced_with_those_that_hold_it(
     async with FileStorage(tmp_path / "a" / "b"):
         assert (tmp_path / "a" / "b").is_dir()
         synced = {name for call, name in calls if call == "fsync"}
-        assert synced == {"a", tmp_path.name}
+        assert synced >= {"a", tmp_path.name}
+
+
+async def test_folder_that_somebody_has_made_and_not_synced_is_durable_after_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    calls = record(monkeypatch)
+    async with FileStorage(tmp_path / "a" / "b"):
+        assert {name for call, name in calls if call == "fsync"} >= {"a", tmp_path.name}
+
+
+async def test_folder_above_that_may_not_be_read_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, "open", errno.EACCES, tmp_path.name)
+    (tmp_path / "a").mkdir()
+    async with FileStorage(tmp_path / "a"):
+        pass
+    with pytest.raises(OSError, match="Permission denied"):  # this one it has to make itself
+        async with FileStorage(tmp_path / "b"):
+            pass
 
 
 async def test_without_durability_nothing_is_synced(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,13 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
+@pytest.fixture
+def folders(root: Path) -> Iterator[FolderTree]:
+    tree = FolderTree(os.fspath(root))
+    yield tree
+    tree.close()
+
+
 def test_object_stands_in_the_root_until_it_is_complete(root: Path) -> None:
     first = below(FolderTree(os.fspath(root)), "a/b")
     first.is_last = False
@@ -51,12 +59,11 @@ def test_object_stands_in_the_root_until_it_is_complete(root: Path) -> None:
 
 
 def test_folders_above_are_synced_with_the_first_object_and_not_again(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    folders: FolderTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = FolderTree(os.fspath(root))
     assert synced(monkeypatch, below(folders, "a/b")) == ["a", "b", "root"]
     assert synced(monkeypatch, below(folders, "a/b", "CT.2")) == ["b"]
-    assert synced(monkeypatch, below(folders, "a/c")) == ["a", "c"]
+    assert synced(monkeypatch, below(folders, "a/c")) == ["a", "c", "root"]
 
 
 def test_folder_that_somebody_else_has_made_may_not_be_durable(
@@ -67,9 +74,8 @@ def test_folder_that_somebody_else_has_made_may_not_be_durable(
 
 
 def test_folder_that_was_removed_is_made_and_synced_again(
-    root: Path, monkeypatch: pytest.MonkeyPatch
+    root: Path, folders: FolderTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = FolderTree(os.fspath(root))
     synced(monkeypatch, below(folders, "a/b"))
     shutil.rmtree(root / "a")
     assert synced(monkeypatch, below(folders, "a/b")) == ["a", "b", "root"]
@@ -78,26 +84,33 @@ def test_folder_that_was_removed_is_made_and_synced_again(
     assert tree(root) == ["a/b/CT.1"]
 
 
-def test_folder_that_is_made_again_while_its_holders_are_synced_is_not_known(root: Path) -> None:
-    folders = FolderTree(os.fspath(root))
+def test_folder_that_is_made_again_while_its_holders_are_synced_is_not_known(
+    root: Path, folders: FolderTree
+) -> None:
     folder = f"{root}/a"
     folders.make(folder)
-    made = folders.made
+    descriptor = os.open(folder, os.O_RDONLY)
     os.rmdir(folder)
     folders.make(folder)
-    folders.synced(folder, made)
+    folders.synced(folder, descriptor)
     assert folders.holders(folder) == [os.fspath(root)]
-    folders.synced(folder, folders.made)
+    folders.synced(folder, os.open(folder, os.O_RDONLY))
     assert folders.holders(folder) == []
 
 
-def test_what_is_remembered_is_bounded(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_is_bounded_and_forgotten_at_the_end(
+    root: Path, folders: FolderTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(folder_tree, "MAXIMUM_KNOWN", 10)
-    folders = FolderTree(os.fspath(root))
-    for number in range(100):
-        folders.synced(f"{root}/{number}", 0)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in [*range(100), 99]:
+        folders.make(f"{root}/{number}")
+        folders.synced(f"{root}/{number}", os.open(f"{root}/{number}", os.O_RDONLY))
         assert folders.holders(f"{root}/{number}") == []
-    assert len(folders._durable) <= 10
+        assert len(os.listdir("/proc/self/fd")) <= before + 10
+    folders.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert folders.holders(f"{root}/99") == [os.fspath(root)]
 
 
 def test_new_folder_is_nobody_elses(root: Path) -> None:

@@ -16,7 +16,7 @@ from aiodicom.storage import leftovers
 from aiodicom.storage.leftovers import Owner, remove_leftovers
 from tests.peer import ct_dataset, dataset_pdus
 from tests.processes import Sender, dataset_of, receiving, tries, unfinished, visible
-from tests.storage.objects import file_in, warnings_of
+from tests.storage.objects import file_in, names, warnings_of
 from tests.storage.test_files import begun
 
 UID, NAME = "1.2.3", "CT.1.2.3"
@@ -126,6 +126,14 @@ def test_temporary_file_of_a_sorted_object_stands_in_the_folder_itself(tmp_path:
     file.remove()
 
 
+def test_files_of_an_owner_without_a_lock_go(tmp_path: Path) -> None:
+    """A power cut may keep the end of its lock and not that of its files."""
+    left = leave(tmp_path)
+    lock_files(tmp_path)[0].unlink()
+    assert remove_leftovers(tmp_path.as_posix()) == len(left)
+    assert names(tmp_path) == []
+
+
 def test_live_owners_files_stay(tmp_path: Path) -> None:
     left = leave(tmp_path)
     with locked(lock_files(tmp_path)[0]):
@@ -151,7 +159,6 @@ def test_owner_in_this_process_is_alive_too(tmp_path: Path) -> None:
         ".aiodicom-0123abcd.part",
         ".aiodicom-0123abcd-1.part.bak",
         ".aiodicom-0123ABCD-1.part",
-        ".aiodicom-89abcdef-1.part",  # of an owner who has no lock file here
         "x.aiodicom-0123abcd-1.part",
     ],
 )

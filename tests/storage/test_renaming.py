@@ -79,3 +79,18 @@ def test_an_object_that_is_replaced_meanwhile_moves_whole(
     monkeypatch.setattr(os, "rename", late)
     assert rename_files(str(tmp_path), files) == 1
     assert contents(tmp_path) == {"CT000001": b"newer"}
+
+
+def test_new_name_is_never_that_of_less_than_an_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = make(tmp_path, "CT.1")
+    rename = os.rename
+
+    def looked_at(source: str, target: str) -> None:
+        assert contents(tmp_path) == {"CT.1": b"CT.1", "CT000001": b"CT.1"}
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", looked_at)
+    assert rename_files(str(tmp_path), files) == 1
+    assert contents(tmp_path) == {"CT000001": b"CT.1"}

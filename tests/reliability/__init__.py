@@ -1,0 +1,1 @@
+"""What is left after kills, faults and power cuts."""
