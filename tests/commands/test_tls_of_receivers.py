@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Self
 
 import pytest
 
@@ -18,6 +16,7 @@ from aiodicom.wire.dimse import Status
 from tests.certificates import Authority
 from tests.commands.running import running, settings_of
 from tests.peer import PATIENCE, Peer
+from tests.tls_peer import TLSPeer
 
 COMMANDS = [
     pytest.param(storescp, ("--ignore",), id="storescp"),
@@ -29,21 +28,6 @@ COMMANDS = [
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
-
-
-class TLSPeer(Peer):
-    """A scripted requestor behind TLS."""
-
-    def __init__(self, port: int, context: ssl.SSLContext) -> None:
-        super().__init__(port)
-        self._context = context
-
-    async def __aenter__(self) -> Self:
-        async with asyncio.timeout(PATIENCE):
-            self.reader, self.writer = await asyncio.open_connection(
-                self._host, self._port, ssl=self._context, server_hostname=""
-            )
-        return self
 
 
 async def echoes(port: int, tls: TLS) -> bool:
