@@ -103,6 +103,9 @@ class Authority:
         own = self.issue(name)
         return TLS(own.key, own.certificate, authorities=(self.certificate,))
 
+    def private_key(self) -> PrivateKey:
+        return _private_key(self._ca.private_key_pem.bytes())
+
     def certificate_der(self) -> Path:
         pem = self.certificate.read_text()
         return _beside(self.certificate, ssl.PEM_cert_to_DER_cert(pem), ".crt")
@@ -131,8 +134,9 @@ class Authority:
                 .revocation_date(now - datetime.timedelta(hours=1))
                 .build()
             )
-        key = _private_key(self._ca.private_key_pem.bytes())
-        return self._file(name, builder.sign(key, hashes.SHA256()).public_bytes(encoding))
+        return self._file(
+            name, builder.sign(self.private_key(), hashes.SHA256()).public_bytes(encoding)
+        )
 
     def _file(self, name: str, data: bytes) -> Path:
         path = self._folder / f"{next(_numbers)}-{name}"

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-import trustme
 
 import aiodicom
 from aiodicom.tls import PROFILES, TLS, Revocation, acceptor_context, requestor_context
@@ -55,8 +54,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     folder = tmp_path_factory.mktemp("world")
-    authority = Authority(folder, trustme.KeyType.RSA)
-    world = World(authority, Authority(folder, trustme.KeyType.RSA), folder, authority.tls())
+    authority = Authority(folder)
+    world = World(authority, Authority(folder), folder, authority.tls())
     revoked = authority.issue()
     revoked.key.rename(world.revoked().key)
     revoked.certificate.rename(world.revoked().certificate)
@@ -97,9 +96,10 @@ SHOWN: dict[str, tuple[Callable[[World], Identity], str, str]] = {
 async def failure(port: int, tls: TLS | None, host_name: str = "") -> str:
     """What our sender says."""
     context = await asyncio.to_thread(requestor_context, tls) if tls else None
-    settings = {"ssl": context, "server_hostname": host_name} if context else {}
+    name = host_name if context else None
+    requestor = aiodicom.connect("127.0.0.1", port, ssl=context, server_hostname=name)
     with pytest.raises(aiodicom.AssociationLost) as caught:
-        async with aiodicom.connect("127.0.0.1", port, **settings):
+        async with requestor:
             pass
     return str(caught.value)
 

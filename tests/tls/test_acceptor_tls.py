@@ -15,6 +15,7 @@ import pytest
 
 import aiodicom
 from aiodicom.tls import TLS, AcceptorTLS, Revocation, TLSError, acceptor, requestor_context
+from aiodicom.tls.watching import Appearance, appearance
 from aiodicom.wire.dimse import Status
 from tests.certificates import Authority, Identity
 from tests.peer import PATIENCE
@@ -131,12 +132,17 @@ async def test_what_cannot_be_used_changes_nothing(own: TLS, both: TLS, name: st
 
 
 async def test_a_password_that_is_a_callable_is_called_each_time(own: TLS, both: TLS) -> None:
-    asked: list[None] = []
+    asked: list[str] = []
+
+    def ask() -> str:
+        asked.append("")
+        return "secret"
+
     assert own.key is not None
     assert own.certificate is not None
     identity = Identity(Path(own.key), Path(own.certificate), Path(own.authorities[0]))
     locked = await asyncio.to_thread(identity.key_as, password="secret")
-    tls = replace(own, key=locked, password=lambda: asked.append(None) or "secret")
+    tls = replace(own, key=locked, password=ask)
     async with behind(tls) as (its, port):
         await its.reload()
         assert len(asked) == 2
@@ -163,11 +169,10 @@ async def test_files_that_change_are_read(
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[TLS]:
     """One for each look at the files."""
     looks: list[TLS] = []
-    look = acceptor.appearance
 
-    def counted(tls: TLS) -> acceptor.Appearance:
+    def counted(tls: TLS) -> Appearance:
         looks.append(tls)
-        return look(tls)
+        return appearance(tls)
 
     monkeypatch.setattr(acceptor, "appearance", counted)
     return looks
@@ -223,8 +228,8 @@ def test_what_counts_as_a_change(own: TLS, tmp_path: Path, change: str) -> None:
     (folder := tmp_path / "folder").mkdir()
     (link := tmp_path / "link").symlink_to("authority")
     tls = replace(own, authorities=(link,), authority_folders=(folder,))
-    before = acceptor.appearance(tls)
-    assert acceptor.appearance(tls) == before
+    before = appearance(tls)
+    assert appearance(tls) == before
     if change == "link":
         link.unlink()
         link.symlink_to("certificate")
@@ -232,17 +237,17 @@ def test_what_counts_as_a_change(own: TLS, tmp_path: Path, change: str) -> None:
         (folder / "new").write_text("")
     else:
         link.unlink()
-    assert acceptor.appearance(tls) != before
+    assert appearance(tls) != before
 
 
 def test_a_file_that_is_written_again_counts_as_changed(own: TLS) -> None:
     """Also where its size, its inode and its date stay."""
     assert own.key is not None
     path = Path(own.key)
-    status, before = path.stat(), acceptor.appearance(own)
+    status, before = path.stat(), appearance(own)
     path.write_bytes(path.read_bytes())
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert acceptor.appearance(own) != before
+    assert appearance(own) != before
 
 
 # Reminding ---------------------------------------------------------------------------------------
