@@ -132,9 +132,10 @@ class AcceptorTLS:
             self._remind()
 
     async def _look(self) -> None:
-        """Read the files again if they have changed, or could not be used the last time."""
+        """Read the files again if they have changed since they were of use."""
         seen = await asyncio.to_thread(appearance, self._tls)
-        if seen == self._read.appearance and not self._failure:
+        if seen == self._read.appearance:
+            self._failure = ""  # what was wrong was taken back
             return
         for _ in range(MOST_CHANGES):
             await asyncio.sleep(SETTLED)

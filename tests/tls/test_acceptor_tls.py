@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import os
 import shutil
+import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,15 @@ from pathlib import Path
 import pytest
 
 import aiodicom
-from aiodicom.tls import TLS, AcceptorTLS, Revocation, TLSError, acceptor, requestor_context
+from aiodicom.tls import (
+    TLS,
+    AcceptorTLS,
+    Revocation,
+    TLSError,
+    acceptor,
+    acceptor_context,
+    requestor_context,
+)
 from aiodicom.tls.watching import Appearance, appearance
 from aiodicom.wire.dimse import Status
 from tests.certificates import Authority, Identity
@@ -223,7 +233,75 @@ async def test_the_same_failure_is_said_once(
         assert lines(caplog) == ["no; what was read before stays"]
 
 
-@pytest.mark.parametrize("change", ["link", "folder", "gone"])
+async def test_files_are_read_when_they_are_at_rest(
+    own: TLS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    its = await asyncio.to_thread(AcceptorTLS, own)
+    looks = iter("abcc")
+    done: list[str] = []
+
+    def look(_: TLS) -> Appearance:
+        done.append("look")
+        return frozenset({(next(looks), 0, 0, 0, 0, 0)})
+
+    def read(_: TLS) -> None:
+        done.append("read")
+        raise TLSError("no")
+
+    monkeypatch.setattr(acceptor, "appearance", look)
+    monkeypatch.setattr(acceptor, "_read", read)
+    await its._look()
+    assert done == ["look"] * 4 + ["read"]
+
+
+async def test_files_that_never_rest_are_read_all_the_same(
+    own: TLS, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    its = await asyncio.to_thread(AcceptorTLS, own)
+    sizes = itertools.count()
+    before = its.context
+    monkeypatch.setattr(
+        acceptor, "appearance", lambda _: frozenset({("log", 0, 0, next(sizes), 0, 0)})
+    )
+    await its._look()
+    assert its.context is not before
+
+
+async def test_a_change_while_files_are_read_is_seen_later(
+    own: TLS, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = acceptor_context
+
+    def made(tls: TLS) -> ssl.SSLContext:
+        context = make(tls)
+        put(authority.issue("second"), tls)
+        return context
+
+    monkeypatch.setattr(acceptor, "acceptor_context", made)
+    its = await asyncio.to_thread(AcceptorTLS, own)
+    monkeypatch.setattr(acceptor, "acceptor_context", make)
+    before = its.context
+    await its._look()
+    assert its.context is not before
+
+
+async def test_what_is_wrong_again_is_said_again(
+    own: TLS, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def point(to: str) -> None:
+        (tmp_path / "next").symlink_to(to)
+        (tmp_path / "next").replace(tmp_path / "link")
+
+    point("key")
+    its = await asyncio.to_thread(AcceptorTLS, replace(own, key=tmp_path / "link"))
+    for _ in range(2):
+        for to in ("nothing", "nothing", "key"):
+            await asyncio.to_thread(point, to)
+            await its._look()
+    assert len(lines(caplog)) == 2
+
+
+@pytest.mark.parametrize("change", ["link", "behind the link", "folder", "gone"])
 def test_what_counts_as_a_change(own: TLS, tmp_path: Path, change: str) -> None:
     (folder := tmp_path / "folder").mkdir()
     (link := tmp_path / "link").symlink_to("authority")
@@ -233,6 +311,9 @@ def test_what_counts_as_a_change(own: TLS, tmp_path: Path, change: str) -> None:
     if change == "link":
         link.unlink()
         link.symlink_to("certificate")
+    elif change == "behind the link":
+        (tmp_path / "new").write_text("another")
+        (tmp_path / "new").replace(tmp_path / "authority")
     elif change == "folder":
         (folder / "new").write_text("")
     else:
