@@ -16,7 +16,7 @@ from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
-from aiodicom.cli.tls import TLS_DEFAULTS, acceptor_tls
+from aiodicom.cli.tls import ACCEPTOR_TLS_DEFAULTS, acceptor_tls
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
 from aiodicom.limits import Limits
@@ -48,7 +48,7 @@ logger = logging.getLogger("aiodicom.commands")
 
 RECEIVER_DEFAULTS: Mapping[str, object] = {
     **DEFAULTS,
-    **TLS_DEFAULTS,
+    **ACCEPTOR_TLS_DEFAULTS,
     "verbose_pc": False,
     "host": None,
     "association": 30.0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from aiodicom.tls import TLS, AcceptorTLS
 
 __all__ = [
+    "ACCEPTOR_TLS_DEFAULTS",
     "TLS_ANSWERS",
     "TLS_DEFAULTS",
     "acceptor_tls",
@@ -25,7 +27,7 @@ __all__ = [
     "tls_rules",
 ]
 
-TLS_DEFAULTS: Mapping[str, object] = {
+_DEFAULTS: Mapping[str, object] = {
     "tls": None,
     "tls_password": None,
     "tls_is_der": False,
@@ -38,11 +40,15 @@ TLS_DEFAULTS: Mapping[str, object] = {
     "tls_dh_parameters": None,
     "tls_server_name": "",
     "tls_verify": "REQUIRED",
-    "tls_check_host_name": False,
+}
+
+TLS_DEFAULTS: Mapping[str, object] = {**_DEFAULTS, "tls_check_host_name": False}
+ACCEPTOR_TLS_DEFAULTS: Mapping[str, object] = {
+    **_DEFAULTS,
     "tls_look_every": 60.0,
     "tls_warn_days": 30,
 }
-"""What stands of the TLS options where nothing is said: no TLS.
+"""What stands of the TLS options, a sender's and a receiver's, where nothing is said: no TLS.
 
 ``tls`` is None, a pair of files, or () for TLS without a certificate of our own.
 """
@@ -301,7 +307,9 @@ def requestor_context(settings: Mapping[str, Any]) -> ssl.SSLContext | None:
         return None
     from aiodicom import tls
 
-    return tls.requestor_context(_wanted(settings, _password(settings)))
+    wanted = _wanted(settings, _password(settings))
+    check = settings["tls_check_host_name"]
+    return tls.requestor_context(dataclasses.replace(wanted, check_host_name=check))
 
 
 def server_name(settings: Mapping[str, Any]) -> str:
@@ -341,7 +349,6 @@ def _wanted(settings: Mapping[str, Any], password: str | TypedPassword) -> TLS:
         suites=settings["tls_suites"],
         dh_parameters=settings["tls_dh_parameters"],
         server_name=settings["tls_server_name"],
-        check_host_name=settings["tls_check_host_name"],
     )
 
 

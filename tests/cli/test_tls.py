@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from aiodicom.cli.options import Command, UsageError
 from aiodicom.cli.tls import (
+    ACCEPTOR_TLS_DEFAULTS,
     TLS_ANSWERS,
     TLS_DEFAULTS,
     acceptor_tls,
@@ -36,7 +37,7 @@ COMMANDS = {
         "shows options",
         {},
         tls_options(acceptor=acceptor),
-        TLS_DEFAULTS,
+        ACCEPTOR_TLS_DEFAULTS if acceptor else TLS_DEFAULTS,
         tls_rules(acceptor=acceptor),
     )
     for acceptor in (False, True)
