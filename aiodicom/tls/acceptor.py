@@ -144,10 +144,12 @@ class AcceptorTLS:
                 break
         try:
             logger.info("Files of TLS have changed: %s", await self.reload())
-        except (DicomError, OSError) as error:
-            if str(error) != self._failure:  # once: it is tried again at each look
-                logger.error("%s; what was read before stays", error)
-            self._failure = str(error)
+        except Exception as error:  # a password that is a callable raises whatever it likes
+            is_known = isinstance(error, (DicomError, OSError))
+            failure = str(error) if is_known else f"TLS: {error!r}"
+            if failure != self._failure:  # once: it is tried again at each look
+                logger.error("%s; what was read before stays", failure)
+            self._failure = failure
 
     def _remind(self, *, is_new: bool = False) -> None:
         """Say what has expired or is about to, once a day, and of what is new at once."""

@@ -161,11 +161,9 @@ def test_a_typed_password_is_remembered(
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_process_reads_files_that_have_changed(
-    authority: Authority, tmp_path: Path, workers: int
-) -> None:
+def test_every_worker_reads_files_that_have_changed(authority: Authority, tmp_path: Path) -> None:
     """Each says so, and what it has to say of them."""
+    workers = 2
     first, second = authority.issue(), authority.issue("second", ends=9)
     (folder := tmp_path / "folder").mkdir()
     options = ("-v", "--workers", str(workers), "-ic", "--tls-look-every", "0.1",

@@ -285,6 +285,28 @@ async def test_a_change_while_files_are_read_is_seen_later(
     assert its.context is not before
 
 
+async def test_a_callable_that_fails_ends_nothing(
+    own: TLS, both: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    passwords = iter(["secret"])
+    assert own.key is not None
+    assert own.certificate is not None
+    identity = Identity(Path(own.key), Path(own.certificate), Path(own.authorities[0]))
+    locked = await asyncio.to_thread(identity.key_as, password="secret")
+
+    def ask() -> str:
+        for password in passwords:
+            return password
+        raise LookupError("vault")
+
+    async with behind(replace(own, key=locked, password=ask), look_every=0.01) as (_, port):
+        for _ in range(2):
+            await asyncio.to_thread(locked.touch)
+            await until(lambda: bool(lines(caplog)))
+        assert lines(caplog) == ["TLS: LookupError('vault'); what was read before stays"]
+        assert await shown(port, both) == "first"
+
+
 async def test_what_is_wrong_again_is_said_again(
     own: TLS, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
