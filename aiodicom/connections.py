@@ -6,7 +6,8 @@ import asyncio
 import functools
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from ssl import SSLContext, SSLError
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,12 +15,14 @@ import anyio
 from aiodicom.accepting import Accepting
 from aiodicom.describe import escape
 from aiodicom.errors import AssociationRejected
+from aiodicom.handshakes import why_no_tls
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import AssociationInfo
 from aiodicom.shares import Share
 
 if TYPE_CHECKING:
-    from ssl import SSLContext
+    from aiodicom.tls import AcceptorTLS
+    from aiodicom.tls.alerts import Handshake
 
 __all__ = ["Connections"]
 
@@ -41,8 +44,8 @@ class Connections:
     ----------
     share : Share
         What this process and others know of each other.
-    ssl : ssl.SSLContext or None
-        Makes every connection one of TLS.
+    ssl : ssl.SSLContext, AcceptorTLS or None
+        Makes every connection one of TLS. What reads its files again is asked for each one.
 
     Attributes
     ----------
@@ -52,7 +55,7 @@ class Connections:
         Those that are being opened: their TLS handshake takes its time.
     """
 
-    def __init__(self, share: Share, ssl: SSLContext | None = None) -> None:
+    def __init__(self, share: Share, ssl: SSLContext | AcceptorTLS | None = None) -> None:
         self.made: set[AcceptorConnection] = set()
         self.opening: set[asyncio.Task[None]] = set()
         self._share = share
@@ -110,7 +113,8 @@ class Connections:
             accepted.close()
             return
         if self._share.add_connection() > self._around.limits.connections:
-            logger.warning("Too many connections: one is closed")
+            seldom = self._around.service.seldom
+            seldom.log(logger, logging.WARNING, "full", "Too many connections: one is closed")
             accepted.close()
             self._share.add_connection(-1)
             return
@@ -124,27 +128,50 @@ class Connections:
     async def _connect(
         self, number: int, accepted: socket.socket, address: tuple[Any, ...]
     ) -> None:
-        loop = self._around.loop
         factory = functools.partial(AcceptorConnection, self._around, number)
+        peer = _host(address)
         try:
-            if self._ssl is None:
-                await loop.connect_accepted_socket(factory, accepted)
+            if self._ssl is not None:
+                await self._connect_tls(factory, accepted, peer)
             else:
-                await loop.connect_accepted_socket(
-                    factory,
-                    accepted,
-                    ssl=self._ssl,
-                    ssl_handshake_timeout=self._around.timeouts.association or HANDSHAKE,
-                )
+                await self._around.loop.connect_accepted_socket(factory, accepted)
         except OSError as error:
-            self._cannot_open(_host(address), error)
+            logger.info("A connection from %s failed at once: %s", peer, error)
             accepted.close()
 
-    def _cannot_open(self, address: str, error: OSError) -> None:
-        if self._ssl is None:
-            logger.info("A connection from %s failed at once: %s", address, error)
+    async def _connect_tls(
+        self, factory: Callable[[], AcceptorConnection], accepted: socket.socket, peer: str
+    ) -> None:
+        from aiodicom.tls.alerts import expect_handshake
+
+        assert self._ssl is not None
+        handshake = expect_handshake(accepted)
+        seconds = self._around.timeouts.association or HANDSHAKE
+        try:
+            await self._around.loop.connect_accepted_socket(
+                factory,
+                accepted,
+                ssl=self._ssl if isinstance(self._ssl, SSLContext) else self._ssl.context,
+                ssl_handshake_timeout=seconds,
+            )
+        except OSError as error:
+            self._has_no_tls(peer, error, handshake, seconds)
+            accepted.close()
+
+    def _has_no_tls(self, peer: str, error: OSError, handshake: Handshake, seconds: float) -> None:
+        """Say why a handshake has failed: all the lines of that are made here."""
+        if isinstance(error, SSLError):
+            level, why = logging.WARNING, escape(why_no_tls(error))
+        elif isinstance(error, ConnectionAbortedError):  # so both loops say that it lasts too long
+            level, why = logging.WARNING, f"its handshake takes longer than {seconds:g} s"
+        elif handshake.is_silent:  # a probe
+            level, why = logging.INFO, "it has closed the connection without a word"
         else:
-            logger.warning("No TLS connection with %s: %s", address, _why_no_tls(error))
+            level = logging.WARNING
+            why = "it has closed the connection in the middle of the handshake, as who does not"
+            why += " trust our certificate may"
+        seldom = self._around.service.seldom
+        seldom.log(logger, level, (peer, why), "No TLS connection with %s: %s", peer, why)
 
     def _opened(self, number: int, accepted: socket.socket, task: asyncio.Task[None]) -> None:
         self.opening.discard(task)
@@ -195,19 +222,3 @@ class Connections:
 def _host(address: tuple[Any, ...]) -> str:
     """Return the IP address of a peer, which may be an IPv4 address in an IPv6 one."""
     return str(address[0]).removeprefix("::ffff:")
-
-
-_NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST")
-
-
-def _why_no_tls(error: OSError) -> str:
-    """Return what a failed handshake is about, in words."""
-    from ssl import SSLCertVerificationError, SSLError  # asyncio has it where TLS is served
-
-    if isinstance(error, SSLCertVerificationError):
-        return f"its certificate is not accepted: {error.verify_message}"
-    if isinstance(error, SSLError) and error.reason in _NOT_TLS:
-        return "what it sends is not TLS"
-    if isinstance(error, SSLError) and error.reason:
-        return error.reason.replace("_", " ").lower()
-    return escape(str(error)) or "it has closed the connection"

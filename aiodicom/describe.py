@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from aiodicom.handshakes import why_no_tls
 from aiodicom.wire.dimse import ELEMENTS, NO_DATASET, CommandSet, Priority, Tag
 from aiodicom.wire.items import (
     AsynchronousOperationsWindow,
@@ -62,10 +63,8 @@ def _escaped(character: str) -> str:
 
 def system_reason(error: OSError) -> str:
     """Return what the system or OpenSSL says, without what their libraries add to it."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the peer's certificate does not verify: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
-        return (error.reason or str(error)).replace("_", " ").lower()
+        return why_no_tls(error, "the peer's certificate does not verify")
     if isinstance(error, socket.gaierror):
         return error.strerror or "the name is not known"
     if error.errno is not None and error.errno > 0:

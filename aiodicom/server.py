@@ -35,6 +35,8 @@ from aiodicom.workers import Workers
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from aiodicom.tls import AcceptorTLS
+
 __all__ = ["Server", "run", "serve"]
 
 logger = logging.getLogger("aiodicom.server")
@@ -61,7 +63,7 @@ class Server:
         ae_title: str,
         host: str | None,
         port: int,
-        ssl: SSLContext | None = None,
+        ssl: SSLContext | AcceptorTLS | None = None,
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         grace: float = 5,
@@ -170,7 +172,7 @@ class Server:
 
     async def _enter_handlers(self) -> None:
         service = self._service
-        handlers = {id(h): h for h in (service.store, service.echo, service.authorize)}
+        handlers = {id(h): h for h in (service.store, service.echo, service.authorize, self._ssl)}
         for handler in handlers.values():
             if isinstance(handler, contextlib.AbstractAsyncContextManager):
                 await self._handlers.enter_async_context(handler)
@@ -272,7 +274,7 @@ def serve(
     ae_title: str = "AIODICOM",
     host: str | None = None,
     port: int = 11112,
-    ssl: SSLContext | None = None,
+    ssl: SSLContext | AcceptorTLS | None = None,
     maximum_length: int = MAXIMUM_LENGTH,
     window: int = 1,
     transfer_syntaxes: Sequence[str] | None = None,
@@ -306,8 +308,9 @@ def serve(
         A name or address to listen on; by default all interfaces, IPv4 and IPv6.
     port : int
         A TCP port; 0 for any that is free (see `Server.port`).
-    ssl : ssl.SSLContext, optional
-        Makes every connection one of TLS (PS3.15 B); by default none is.
+    ssl : ssl.SSLContext or aiodicom.tls.AcceptorTLS, optional
+        Makes every connection one of TLS (PS3.15 B); by default none is. Files of an
+        ``AcceptorTLS`` can be replaced while the server runs.
     maximum_length : int
         The longest P-DATA-TF, in bytes, that peers may send; 0 for any (PS3.8 D.1).
     window : int

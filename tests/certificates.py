@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
 from aiodicom.tls import TLS, TLSError, Verify, acceptor_context, requestor_context
 
@@ -80,8 +81,11 @@ class Authority:
         self._ca = ca or trustme.CA(key_type=key_type)
         self.certificate = self._file("authority.pem", self._ca.cert_pem.bytes())
 
-    def issue(self, name: str = "localhost") -> Identity:
-        issued = self._ca.issue_cert(name, key_type=self._key_type)
+    def issue(self, name: str = "localhost", begins: float = -1, ends: float = 90) -> Identity:
+        """A certificate that is good between two times, in days from now."""
+        issued = self._ca.issue_cert(
+            name, key_type=self._key_type, not_before=days(begins), not_after=days(ends)
+        )
         chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
         return Identity(
             self._file("key.pem", issued.private_key_pem.bytes()),
@@ -99,21 +103,28 @@ class Authority:
         own = self.issue(name)
         return TLS(own.key, own.certificate, authorities=(self.certificate,))
 
+    def private_key(self) -> PrivateKey:
+        return _private_key(self._ca.private_key_pem.bytes())
+
     def certificate_der(self) -> Path:
         pem = self.certificate.read_text()
         return _beside(self.certificate, ssl.PEM_cert_to_DER_cert(pem), ".crt")
 
     def revocation_list(
-        self, *revoked: Path | str, encoding: Encoding = Encoding.PEM, name: str = "revoked.crl"
+        self,
+        *revoked: Path | str,
+        encoding: Encoding = Encoding.PEM,
+        name: str = "revoked.crl",
+        ends: float = 1,
     ) -> Path:
-        """A list of certificates that were revoked, which may be empty."""
+        """A list of certificates that were revoked, which may be empty; it ends so many days on."""
         authority = x509.load_pem_x509_certificate(self.certificate.read_bytes())
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(authority.subject)
-            .last_update(now - datetime.timedelta(days=1))
-            .next_update(now + datetime.timedelta(days=1))
+            .last_update(days(-100))
+            .next_update(days(ends))
         )
         for path in revoked:
             number = x509.load_pem_x509_certificate(Path(path).read_bytes()).serial_number
@@ -123,13 +134,39 @@ class Authority:
                 .revocation_date(now - datetime.timedelta(hours=1))
                 .build()
             )
-        key = _private_key(self._ca.private_key_pem.bytes())
-        return self._file(name, builder.sign(key, hashes.SHA256()).public_bytes(encoding))
+        return self._file(
+            name, builder.sign(self.private_key(), hashes.SHA256()).public_bytes(encoding)
+        )
 
     def _file(self, name: str, data: bytes) -> Path:
         path = self._folder / f"{next(_numbers)}-{name}"
         path.write_bytes(data)
         return path
+
+
+def days(number: float) -> datetime.datetime:
+    """The time so many days from now."""
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=number)
+
+
+def self_signed(folder: Path, begins: float = -1, ends: float = 90) -> Identity:
+    """A certificate that nobody has issued but who shows it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(next(_numbers))
+        .not_valid_before(days(begins))
+        .not_valid_after(days(ends))
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / f"{next(_numbers)}-self-signed.pem"
+    path.write_bytes(certificate.public_bytes(Encoding.PEM))
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Identity(_beside(path, key.private_bytes(*form), ".key"), path, path)
 
 
 def _private_key(pem: bytes) -> PrivateKey:

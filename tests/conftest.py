@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 
+from aiodicom.seldom import Seldom
+
 DCMTK = ("storescu", "dcmsend", "echoscu", "storescp", "dcmrecv", "dcmconv", "dcmdump")
 
 BLOCKING = ("open", "writev", "pwritev", "rename", "replace", "link", "unlink", "fsync",
@@ -43,6 +45,16 @@ def no_blocking_calls() -> Iterator[BlockBuster]:
                 blockbuster.functions[key] = function
                 function.activate()
         yield blockbuster
+
+
+@pytest.fixture
+def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every line logged, also those that are like one before."""
+
+    def log(self: Seldom, to: logging.Logger, level: int, key: object, *text: object) -> None:
+        to.log(level, *text)
+
+    monkeypatch.setattr(Seldom, "log", log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -28,9 +28,9 @@ from aiodicom.tls import TLS, Verify, acceptor_context, requestor_context
 from aiodicom.wire.items import AsynchronousOperationsWindow, UserIdentityResponse
 from aiodicom.wire.pdu import AssociateAccept, ae_title_field
 from tests.certificates import Authority, identity
-from tests.commands.test_tls_of_receivers import TLSPeer
 from tests.peer import Peer, association_request
 from tests.serving import discard, empty, happens, serving
+from tests.tls_peer import TLSPeer
 
 LONGEST = bytes(LONGEST_RESPONSE)
 REQUEST = association_request(calling="CT1", called="HERE")

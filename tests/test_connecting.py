@@ -131,7 +131,7 @@ async def test_a_peer_that_knows_no_tls() -> None:
 
     async with accepting(plain) as acceptor:
         error = await failure(acceptor.port, ssl=ssl.create_default_context())
-        assert str(error) == f"no TLS with 127.0.0.1:{acceptor.port}: wrong version number"
+        assert str(error) == f"no TLS with 127.0.0.1:{acceptor.port}: what it sends is not TLS"
 
 
 async def test_a_peer_that_closes_in_the_handshake() -> None:

@@ -14,7 +14,7 @@ PACKAGE = Path(aiodicom.__file__).parent
 
 FLOORS = (
     ("errors", "failures"),
-    ("wire",),
+    ("wire", "handshakes"),
     (
         "dataset",
         "describe",

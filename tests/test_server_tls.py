@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import ssl
@@ -170,7 +171,7 @@ async def test_a_peer_without_the_certificate_that_is_wanted_is_one_line(
             async with TLSPeer(server.port) as peer:
                 await peer.associate()
         line = await until_logged(caplog, "No TLS connection with 127.0.0.1: ")
-        assert line.endswith(": peer did not return a certificate")
+        assert line.endswith(": it shows no certificate")
 
 
 async def test_a_certificate_of_a_stranger_s_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -206,6 +207,41 @@ async def test_a_silent_peer_is_dropped_at_the_deadline_and_disturbs_nobody(
         line = await until_logged(caplog, "No TLS connection with 127.0.0.1: ")
         assert "0.3" in line
         await empty(server)
+
+
+FIRST = b"\x16\3\1\2\0\1\0\1\xfc\3\3"
+"""The first bytes of a ClientHello."""
+
+
+async def test_frozen_handshakes_are_in_nobody_s_way() -> None:
+    """As many that are silent as that have stopped in the middle of a ClientHello."""
+    many = 100
+    async with serving(ssl=acceptor()) as server, contextlib.AsyncExitStack() as stack:
+        for first in (b"", FIRST) * many:
+            peer = await stack.enter_async_context(Peer(server.port))
+            await peer.send(first)
+        await until(lambda: len(server._connections.opening) == 2 * many)
+        async with TLSPeer(server.port) as newcomer:
+            await newcomer.associate()
+            assert await newcomer.echo() == Status.SUCCESS
+            await newcomer.release()
+        assert len(server._connections.opening) == 2 * many
+
+
+async def test_the_deadline_of_a_handshake_is_not_extended_by_a_byte_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving(ssl=acceptor(), timeouts=timeouts(0.3)) as server:
+        async with Peer(server.port) as slow:
+            for byte in FIRST + bytes(500):
+                with contextlib.suppress(ConnectionError):
+                    await slow.send(bytes([byte]))
+                if not await slow.still_open(0.02):
+                    break
+            else:
+                pytest.fail("it is still open")
+        line = await until_logged(caplog, "No TLS connection with 127.0.0.1: ")
+        assert line.endswith(": its handshake takes longer than 0.3 s")
 
 
 async def test_a_handshake_counts_as_a_connection(caplog: pytest.LogCaptureFixture) -> None:

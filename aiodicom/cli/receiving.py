@@ -17,7 +17,7 @@ from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
-from aiodicom.cli.tls import TLS_DEFAULTS, acceptor_context
+from aiodicom.cli.tls import ACCEPTOR_TLS_DEFAULTS, acceptor_tls
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
 from aiodicom.limits import Limits
@@ -49,7 +49,7 @@ logger = logging.getLogger("aiodicom.commands")
 
 RECEIVER_DEFAULTS: Mapping[str, object] = {
     **DEFAULTS,
-    **TLS_DEFAULTS,
+    **ACCEPTOR_TLS_DEFAULTS,
     **ACCESS_DEFAULTS,
     "verbose_pc": False,
     "host": None,
@@ -223,7 +223,7 @@ def server_of(
     except DicomError as error:
         raise Failed(str(error), (codes or ExitCodes()).profile) from None
     try:
-        ssl = acceptor_context(settings)
+        ssl = acceptor_tls(settings)
     except DicomError as error:
         raise Failed(str(error), (codes or ExitCodes()).tls) from None
     level = logging.INFO if settings["verbose_pc"] else logging.DEBUG

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiodicom.cli.options import Group, Option, Rule, needs
+from aiodicom.cli.options import Group, Option, Rule, count, needs, seconds
+from aiodicom.cli.typed_password import TypedPassword
 
 if TYPE_CHECKING:
     import ssl
 
-    from aiodicom.tls import TLS
+    from aiodicom.tls import TLS, AcceptorTLS
 
 __all__ = [
+    "ACCEPTOR_TLS_DEFAULTS",
     "TLS_ANSWERS",
     "TLS_DEFAULTS",
-    "acceptor_context",
+    "acceptor_tls",
     "list_ciphers",
     "list_profiles",
     "requestor_context",
@@ -24,7 +27,7 @@ __all__ = [
     "tls_rules",
 ]
 
-TLS_DEFAULTS: Mapping[str, object] = {
+_DEFAULTS: Mapping[str, object] = {
     "tls": None,
     "tls_password": None,
     "tls_is_der": False,
@@ -38,7 +41,14 @@ TLS_DEFAULTS: Mapping[str, object] = {
     "tls_server_name": "",
     "tls_verify": "REQUIRED",
 }
-"""What stands of the TLS options where nothing is said: no TLS.
+
+TLS_DEFAULTS: Mapping[str, object] = {**_DEFAULTS, "tls_check_host_name": False}
+ACCEPTOR_TLS_DEFAULTS: Mapping[str, object] = {
+    **_DEFAULTS,
+    "tls_look_every": 60.0,
+    "tls_warn_days": 30,
+}
+"""What stands of the TLS options, a sender's and a receiver's, where nothing is said: no TLS.
 
 ``tls`` is None, a pair of files, or () for TLS without a certificate of our own.
 """
@@ -67,6 +77,7 @@ def tls_options(*, acceptor: bool) -> tuple[Group, ...]:
         _server_name(acceptor),
         _RANDOM,
         _peer(acceptor),
+        *((_FILES,) if acceptor else ()),
     )
 
 
@@ -219,8 +230,28 @@ def _peer(acceptor: bool) -> Group:
             if_present,
             Option(("-ic", "--ignore-peer-cert"), "tls_verify", "don't verify peer certificate",
                    value="IGNORED"),
+            *(() if acceptor else (_HOST_NAME,)),
         ),
     )  # fmt: skip
+
+
+_HOST_NAME = Option(
+    ("--check-host-name",),
+    "tls_check_host_name",
+    "want the peer's name, or that of --request-sni, in its certificate",
+)
+
+_FILES = Group(
+    "TLS: keys and certificates over time",
+    (
+        Option(("--tls-look-every",), "tls_look_every",
+               "look for changed files and read them again (default: 60; 0: on SIGHUP only)",
+               "[s]econds", seconds),
+        Option(("--tls-warn-days",), "tls_warn_days",
+               "warn of certificates so long before they expire (default: 30)",
+               "[d]ays", count(0)),
+    ),
+)  # fmt: skip
 
 
 def tls_rules(*, acceptor: bool) -> tuple[Rule, ...]:
@@ -237,21 +268,29 @@ def tls_rules(*, acceptor: bool) -> tuple[Rule, ...]:
     )
 
 
-def acceptor_context(settings: Mapping[str, Any]) -> ssl.SSLContext | None:
-    """Return the context that a receiving command's settings ask for; None without TLS.
+def acceptor_tls(settings: Mapping[str, Any]) -> AcceptorTLS | None:
+    """Return what a receiving command's settings ask for; None without TLS.
 
     It reads files and may ask the terminal for the key's password: before anything starts.
 
     Raises
     ------
     TLSError
-        Where one cannot be made of them.
+        Where there is something wrong with them.
     """
     if settings["tls"] is None:
         return None
-    from aiodicom import tls
+    from aiodicom.tls import AcceptorTLS
 
-    return tls.acceptor_context(_wanted(settings))
+    password = _password(settings)
+    acceptor = AcceptorTLS(
+        _wanted(settings, password),
+        look_every=settings["tls_look_every"],
+        warn_days=settings["tls_warn_days"],
+    )
+    if isinstance(password, TypedPassword):
+        password.ask_no_more()
+    return acceptor
 
 
 def requestor_context(settings: Mapping[str, Any]) -> ssl.SSLContext | None:
@@ -268,26 +307,38 @@ def requestor_context(settings: Mapping[str, Any]) -> ssl.SSLContext | None:
         return None
     from aiodicom import tls
 
-    return tls.requestor_context(_wanted(settings))
+    wanted = _wanted(settings, _password(settings))
+    check = settings["tls_check_host_name"]
+    return tls.requestor_context(dataclasses.replace(wanted, check_host_name=check))
 
 
 def server_name(settings: Mapping[str, Any]) -> str:
-    """Return the server name that a requestor asks for; empty for none (RFC 6066 section 3)."""
-    return str(settings["tls_server_name"])
+    """Return the server name that a requestor asks for; empty for none (RFC 6066 section 3).
+
+    It is also the one that is looked for in the acceptor's certificate, if that is wanted.
+    """
+    asked = str(settings["tls_server_name"])
+    return str(settings["peer"]) if settings["tls_check_host_name"] and not asked else asked
 
 
-def _wanted(settings: Mapping[str, Any]) -> TLS:
+def _password(settings: Mapping[str, Any]) -> str | TypedPassword:
+    if settings["tls_password"] is not None:
+        return str(settings["tls_password"])
+    key, _ = settings["tls"] or (None, None)
+    return TypedPassword(key)
+
+
+def _wanted(settings: Mapping[str, Any], password: str | TypedPassword) -> TLS:
     from aiodicom.tls import PROFILES, TLS, Revocation, Verify
 
     key, certificate = settings["tls"] or (None, None)
     revocation = Revocation[settings["tls_revocation"]]
     if settings["tls_revocation_lists"] and revocation is Revocation.NOBODYS:
         revocation = Revocation.PEERS
-    password = settings["tls_password"]
     return TLS(
         key=key,
         certificate=certificate,
-        password=_ask(key) if password is None else password,
+        password=password,
         is_der=settings["tls_is_der"],
         authorities=settings["tls_authorities"],
         authority_folders=settings["tls_authority_folders"],
@@ -299,27 +350,6 @@ def _wanted(settings: Mapping[str, Any]) -> TLS:
         dh_parameters=settings["tls_dh_parameters"],
         server_name=settings["tls_server_name"],
     )
-
-
-def _ask(key: str | None) -> Callable[[], str]:
-    """Return what asks the terminal for a key's password; standard input, where there is none."""
-
-    def ask() -> str:
-        import getpass
-        import warnings
-
-        from aiodicom.tls import TLSError
-
-        try:
-            with warnings.catch_warnings():  # standard input may well be no terminal
-                warnings.simplefilter("ignore", getpass.GetPassWarning)
-                return getpass.getpass(f"Password of private key {key}: ")
-        except (EOFError, OSError):
-            raise TLSError(
-                f"private key {key}: it is encrypted, and nobody types its password: --use-passwd"
-            ) from None
-
-    return ask
 
 
 def list_ciphers() -> str:

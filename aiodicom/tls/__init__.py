@@ -2,11 +2,13 @@
 
 A `TLS` says what is wanted; `acceptor_context` and `requestor_context` make an
 `ssl.SSLContext` of it, or raise `TLSError` with the file that is wrong and why. They read
-files, and are for before a program listens or connects.
+files, and are for before a program listens or connects. `AcceptorTLS` does so again where the
+files change.
 """
 
 from __future__ import annotations
 
+from aiodicom.tls.acceptor import AcceptorTLS
 from aiodicom.tls.contexts import acceptor_context, requestor_context
 from aiodicom.tls.files import TLSError
 from aiodicom.tls.profiles import DEFAULT_PROFILE, PROFILES, Profile
@@ -17,6 +19,7 @@ __all__ = [
     "DEFAULT_PROFILE",
     "PROFILES",
     "TLS",
+    "AcceptorTLS",
     "Profile",
     "Revocation",
     "TLSError",

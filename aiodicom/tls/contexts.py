@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Callable
 
+from aiodicom.tls.alerts import AlertingContext
 from aiodicom.tls.files import TLSError, about, as_file, is_der, pem, read
 from aiodicom.tls.own import load_own
 from aiodicom.tls.profiles import Profile
@@ -41,7 +42,7 @@ def acceptor_context(tls: TLS) -> ssl.SSLContext:
     """
     if tls.certificate is None:
         raise TLSError("an acceptor needs a private key and a certificate (--enable-tls)")
-    context = _context(ssl.PROTOCOL_TLS_SERVER, tls)
+    context = _context(AlertingContext(ssl.PROTOCOL_TLS_SERVER), tls)
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0  # nobody resumes; a requestor that is quick to leave would reset
     _load_dh_parameters(context, tls)
@@ -60,13 +61,12 @@ def requestor_context(tls: TLS) -> ssl.SSLContext:
     """
     if tls.check_host_name and tls.verify is Verify.IGNORED:
         raise TLSError("a host name is checked in a certificate, which must not be ignored")
-    context = _context(ssl.PROTOCOL_TLS_CLIENT, tls)
+    context = _context(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), tls)
     context.check_hostname = tls.check_host_name
     return context
 
 
-def _context(protocol: int, tls: TLS) -> ssl.SSLContext:
-    context = ssl.SSLContext(protocol)
+def _context(context: ssl.SSLContext, tls: TLS) -> ssl.SSLContext:
     context.check_hostname = False
     context.minimum_version = tls.profile.minimum
     context.maximum_version = tls.profile.maximum

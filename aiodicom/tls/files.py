@@ -23,11 +23,15 @@ __all__ = [
     "about",
     "as_file",
     "certificates",
+    "elements",
+    "files_in",
     "is_der",
     "is_encrypted",
     "key_as_pem",
     "pem",
     "read",
+    "revocation_lists",
+    "sequence",
     "words",
 ]
 
@@ -36,6 +40,8 @@ StrPath = str | os.PathLike[str]
 _CERTIFICATE = re.compile(
     rb"-----BEGIN (?:X509 )?CERTIFICATE-----(.*?)-----END (?:X509 )?CERTIFICATE-----", re.DOTALL
 )
+
+_REVOCATION_LIST = re.compile(rb"-----BEGIN X509 CRL-----(.*?)-----END X509 CRL-----", re.DOTALL)
 
 _SEQUENCE, _INTEGER, _OCTETS = 0x30, 0x02, 0x04
 
@@ -58,6 +64,18 @@ def read(path: StrPath, what: str) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else error
         raise TLSError(f"{what} {os.fspath(path)}: {reason}") from None
+
+
+def files_in(folder: StrPath) -> list[str]:
+    """Return the paths of all files in a folder.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be read.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(os.fspath(entry.path) for entry in entries if entry.is_file())
 
 
 def is_der(data: bytes) -> bool:
@@ -91,6 +109,19 @@ def certificates(data: bytes) -> list[bytes]:
     return found
 
 
+def revocation_lists(data: bytes) -> list[bytes]:
+    """Return each revocation list in PEM or DER data, as DER.
+
+    Raises
+    ------
+    ValueError
+        Where what is marked as one cannot be it.
+    """
+    if is_der(data):
+        return [data]
+    return [base64.b64decode(body) for body in _REVOCATION_LIST.findall(data)]
+
+
 def is_encrypted(key: bytes) -> bool:
     """Tell whether a private key, as PEM, takes a password."""
     return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in key or b"Proc-Type: 4,ENCRYPTED" in key
@@ -107,7 +138,7 @@ def key_as_pem(der: bytes) -> bytes:
     ValueError
         Where it is none of them.
     """
-    kinds = _kinds(der)[:2]
+    kinds = [kind for kind, _ in elements(sequence(der))][:2]
     if kinds == [_SEQUENCE, _OCTETS]:
         return pem("ENCRYPTED PRIVATE KEY", der)
     if kinds == [_INTEGER, _SEQUENCE]:
@@ -119,15 +150,29 @@ def key_as_pem(der: bytes) -> bytes:
     raise ValueError("it holds no private key")
 
 
-def _kinds(der: bytes) -> list[int]:
-    """Return the tag of each element in a DER sequence (X.690 8.1)."""
-    content = _element(memoryview(der))[1]
-    kinds = []
+def sequence(der: bytes | memoryview) -> memoryview:
+    """Return what is in a DER sequence (X.690 8.1).
+
+    Raises
+    ------
+    ValueError
+        Where it is none.
+    """
+    return _element(memoryview(der))[1]
+
+
+def elements(content: memoryview) -> Iterator[tuple[int, memoryview]]:
+    """Yield tag and content of each element in a sequence.
+
+    Raises
+    ------
+    ValueError
+        Where it is no DER.
+    """
     while content:
-        kind, _, length = _element(content)
-        kinds.append(kind)
+        kind, inside, length = _element(content)
+        yield kind, inside
         content = content[length:]
-    return kinds
 
 
 def _element(data: memoryview) -> tuple[int, memoryview, int]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 import ssl
 
-from aiodicom.tls.files import StrPath, TLSError, about, as_file, certificates, is_der, pem, read
+from aiodicom.tls.files import (
+    TLSError,
+    about,
+    as_file,
+    certificates,
+    files_in,
+    is_der,
+    pem,
+    read,
+)
 from aiodicom.tls.settings import TLS, Revocation, Verify
 
 __all__ = ["load_authorities", "load_revocation_lists"]
@@ -30,7 +39,7 @@ def load_authorities(context: ssl.SSLContext, tls: TLS) -> None:
                 raise ValueError("it holds no certificate")
     for folder in tls.authority_folders:
         with about(f"authorities {os.fspath(folder)}"):
-            if not sum(_trust_one_of_many(context, path) for path in _files(folder)):
+            if not sum(_trust_one_of_many(context, path) for path in files_in(folder)):
                 raise ValueError("no certificate in there")
             context.load_verify_locations(capath=folder)
 
@@ -55,11 +64,6 @@ def _trust_one_of_many(context: ssl.SSLContext, path: str) -> bool:
             if is_der(data):  # a key, a list
                 return False
             raise
-
-
-def _files(folder: StrPath) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(os.fspath(entry.path) for entry in entries if entry.is_file())
 
 
 def load_revocation_lists(context: ssl.SSLContext, tls: TLS) -> None:

@@ -73,6 +73,7 @@ _AWAITING_RELEASE_RESPONSE = State.STA8
 _AWAITING_CLOSE = State.STA13
 
 _DATA_TF = 0x04
+_TLS_HANDSHAKE = 0x16  # the first byte of its first record (RFC 8446 5.1)
 _EVENT_OF = {
     0x01: Event.ASSOCIATE_RQ_PDU,
     0x02: Event.ASSOCIATE_AC_PDU,
@@ -299,6 +300,8 @@ class UpperLayer:
         event = _EVENT_OF.get(pdu_type)
         if event is None:
             message = f"unrecognized PDU type 0x{pdu_type:02X}"
+            if pdu_type == _TLS_HANDSHAKE:
+                message += ", which is TLS: this port speaks DICOM without it"
             raise ProtocolError(message, AbortReason.UNRECOGNIZED_PDU)
         action = TABLE.get((event, self.state), Action.AA_8)
         if action in _VIOLATIONS:

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from aiodicom.cli.options import Command, UsageError
 from aiodicom.cli.tls import (
+    ACCEPTOR_TLS_DEFAULTS,
     TLS_ANSWERS,
     TLS_DEFAULTS,
-    acceptor_context,
+    acceptor_tls,
     requestor_context,
     server_name,
     tls_options,
@@ -36,7 +37,7 @@ COMMANDS = {
         "shows options",
         {},
         tls_options(acceptor=acceptor),
-        TLS_DEFAULTS,
+        ACCEPTOR_TLS_DEFAULTS if acceptor else TLS_DEFAULTS,
         tls_rules(acceptor=acceptor),
     )
     for acceptor in (False, True)
@@ -73,9 +74,9 @@ def parse(line: str, *, acceptor: bool) -> dict[str, Any]:
 
 
 def acceptor_of(line: str) -> ssl.SSLContext:
-    context = acceptor_context(parse(line, acceptor=True))
-    assert context is not None
-    return context
+    tls = acceptor_tls(parse(line, acceptor=True))
+    assert tls is not None
+    return tls.context
 
 
 def requestor_of(line: str) -> ssl.SSLContext:
@@ -94,7 +95,7 @@ def talk(requestor: str, acceptor: str, name: str = "") -> tuple[ssl.SSLObject, 
 @pytest.mark.parametrize("line", ["", "-tls", "+tls key certificate -tls"])
 def test_without_tls(line: str) -> None:
     assert requestor_context(parse(line, acceptor=False)) is None
-    assert acceptor_context(parse(line, acceptor=True)) is None
+    assert acceptor_tls(parse(line, acceptor=True)) is None
 
 
 def test_with_a_certificate_on_either_side(line: str) -> None:

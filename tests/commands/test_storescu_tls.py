@@ -197,6 +197,23 @@ async def test_names_of_servers(
         assert await sent(strict, ct, *enable, *trust, *words) == code
 
 
+async def test_the_name_in_the_certificate(
+    ct: Path, authority: Authority, enable: tuple[Words, ...], trust: tuple[Words, ...],
+    capfd: Capture,
+) -> None:  # fmt: skip
+    secure = (*enable, *trust, "--check-host-name")
+    for name, words, code in (
+        ("127.0.0.1", (), 0),
+        ("archive", (), 1),
+        ("archive", ("--request-sni", "archive"), 0),
+        ("127.0.0.1", ("--request-sni", "archive"), 1),
+    ):
+        assert await sent(authority.tls(name), ct, *secure, *words) == code
+    assert "certificate does not verify: Hostname mismatch" in capfd.readouterr().err
+    assert await run(1, ct, *enable, "-ic", "--check-host-name") == 1
+    assert "must not be ignored" in line(capfd)
+
+
 async def test_who_does_not_speak_tls(
     ct: Path, receiver: TLS, trust: tuple[Words, ...], capfd: Capture
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
@@ -15,8 +16,15 @@ import trustme
 
 import aiodicom
 from aiodicom.echoscu import echoscu as our_echoscu
-from aiodicom.tls import PROFILES, TLS, Verify, acceptor_context, requestor_context
-from tests.certificates import ANONYMOUS, Authority, identity
+from aiodicom.tls import (
+    PROFILES,
+    TLS,
+    Revocation,
+    Verify,
+    acceptor_context,
+    requestor_context,
+)
+from tests.certificates import ANONYMOUS, Authority, Identity, identity, self_signed
 from tests.peer import PATIENCE
 from tests.processes import free_port
 from tests.serving import serving
@@ -228,3 +236,110 @@ async def test_our_echoscu_takes_the_words_of_theirs(both: TLS, tmp_path: Path) 
             assert await asyncio.to_thread(our_echoscu, arguments) == code, options
             if "+tla" not in options and options:
                 assert (await echoscu(port, *options)).code == code, options
+
+
+# What a failure is called -------------------------------------------------------------------------
+
+
+async def s_client(port: int, *options: str) -> Outcome:
+    """Let OpenSSL's own client talk to us; it goes when it has heard an alert, or at once."""
+    process = await asyncio.create_subprocess_exec(
+        "openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-ign_eof", *options,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(PATIENCE):
+            said, _ = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    assert process.returncode is not None
+    return Outcome(process.returncode, said.decode())
+
+
+WRONG = {
+    "expired": ("certificate has expired", "certificate expired"),
+    "early": ("certificate is not yet valid", "bad certificate"),
+    "revoked": ("certificate revoked", "certificate revoked"),
+    "self-signed": ("it is self-signed, and is not one that we trust", "unknown ca"),
+    "stranger": ("an authority that we do not trust has issued it", "unknown ca"),
+}
+"""What we say of a certificate, and what their client hears."""
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory: pytest.TempPathFactory) -> tuple[TLS, dict[str, Identity]]:
+    """What an acceptor wants, and who is not to be let in."""
+    folder = tmp_path_factory.mktemp("wrong")
+    authority = Authority(folder, trustme.KeyType.RSA)
+    revoked = authority.issue()
+    crl = authority.revocation_list(revoked.certificate)
+    return replace(authority.tls(), revocation_lists=(crl,), revocation=Revocation.PEERS), {
+        "expired": authority.issue(begins=-9, ends=-1),
+        "early": authority.issue(begins=1),
+        "revoked": revoked,
+        "self-signed": self_signed(folder),
+        "stranger": Authority(folder, trustme.KeyType.RSA).issue(),
+    }
+
+
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    head = "No TLS connection with 127.0.0.1: "
+    lines = [record.getMessage() for record in caplog.records]
+    return [line.removeprefix(head) for line in lines if line.startswith(head)]
+
+
+@pytest.mark.usefixtures("every_line")
+@pytest.mark.parametrize("who", WRONG)
+async def test_a_wrong_certificate_is_one_line_here_and_an_alert_there(
+    wrong: tuple[TLS, dict[str, Identity]], who: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    tls, people = wrong
+    here, there = WRONG[who]
+    key, certificate = str(people[who].key), str(people[who].certificate)
+    context = await asyncio.to_thread(acceptor_context, tls)
+    async with serving(ssl=context) as server:
+        for version in ("-tls1_2", "-tls1_3"):
+            done = await s_client(server.port, version, "-key", key, "-cert", certificate)
+            assert f"alert {there}" in done.log
+        options = ("+tls", key, certificate, "-ic", "+py" if who != "self-signed" else "+pz")
+        assert (await echoscu(server.port, *options)).code == 1
+    assert refusals(caplog) == [f"its certificate is not accepted: {here}"] * 3
+
+
+@pytest.mark.usefixtures("every_line")
+async def test_their_clients_hear_what_else_is_wrong(
+    both: TLS, stranger: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = await asyncio.to_thread(acceptor_context, both)
+    distrust = ("-CAfile", str(stranger.authorities[0]), "-verify_return_error")
+    async with serving(ssl=context) as server:
+        for options, alert in [
+            (("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"), "alert protocol version"),
+            (("-tls1_2", "-cipher", "AES128-SHA"), "alert handshake failure"),
+            (("-tls1_3",), "alert certificate required"),
+            (("-tls1_2",), "alert handshake failure"),
+            (distrust, "certificate verify failed"),
+        ]:
+            assert alert in (await s_client(server.port, *options)).log
+        assert "handshake failure" in (await echoscu(server.port, *words(both), "+pa")).log
+        assert (await echoscu(server.port)).code == 1
+    assert refusals(caplog) == [
+        "it speaks none of the versions of TLS that are wanted",
+        "no cipher suite in common",
+        "it shows no certificate",
+        "it shows no certificate",
+        "it does not trust the authority that has issued our certificate",
+        "no cipher suite in common",
+        "what it sends is not TLS",
+    ]
+
+
+async def test_their_clients_with_tls_at_a_port_without(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "aiodicom.protocol")
+    async with serving() as server:
+        assert (await s_client(server.port)).code == 1
+        assert (await echoscu(server.port, "+tla", "-ic")).code == 1
+    said = [r.getMessage() for r in caplog.records if r.name == "aiodicom.protocol"]
+    assert len(said) == 2
+    assert all(line.endswith("which is TLS: this port speaks DICOM without it") for line in said)

@@ -1,0 +1,24 @@
+"""A scripted requestor behind TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from typing import Self
+
+from tests.peer import PATIENCE, Peer
+
+
+class TLSPeer(Peer):
+    """A scripted requestor behind TLS, which asks for no server name."""
+
+    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+        super().__init__(port)
+        self._context = context
+
+    async def __aenter__(self) -> Self:
+        async with asyncio.timeout(PATIENCE):
+            self.reader, self.writer = await asyncio.open_connection(
+                self._host, self._port, ssl=self._context, server_hostname=""
+            )
+        return self
