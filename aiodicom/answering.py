@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from aiodicom.dataset import DatasetStream
-from aiodicom.describe import escape, message_lines
+from aiodicom.describe import escape, escape_path, message_lines
 from aiodicom.errors import AbortAssociation, AssociationClosed, ProtocolError, Refused
 from aiodicom.requests import (
     AssociationInfo,
@@ -21,8 +21,7 @@ from aiodicom.requests import (
     StoreHandler,
     StoreRequest,
 )
-from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag
-from aiodicom.wire.elements import MAXIMUM_UID
+from aiodicom.wire.dimse import LONGEST_CLASS, CommandField, CommandSet, Status, Tag
 from aiodicom.wire.negotiation import VERIFICATION, PresentationContext
 from aiodicom.wire.upper_layer import Message
 
@@ -41,9 +40,6 @@ _MESSAGE_ID = Tag.MESSAGE_ID.value
 
 MANY_KINDS = 32
 """Kinds of requests of which an association remembers that they are served."""
-
-LONGEST_CLASS = MAXIMUM_UID + 2
-"""Bytes of an SOP class UID that is remembered: what one has, and what some pad it with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +180,7 @@ def _answer_to(error: BaseException) -> Answer:
         logger.warning("Refused: %s", escape(str(error)))
         return Answer(error.status, error.comment, error.offending)
     if isinstance(error, OSError):  # TimeoutError is one
-        logger.error("The handler failed: %s", error)
+        logger.error("The handler failed: %s", escape_path(str(error)))
         # Not error.strerror: whoever raised it may have put a path into it.
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else type(error).__name__
