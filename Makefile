@@ -7,6 +7,7 @@
 # make bench-peers  install the receivers that it compares with
 # make bench-micro  one step at a time; make bench-micro-compare: against the last time
 # make fuzz    a million fuzzed inputs
+# make hostile 100,000 peers that come and go, and a newcomer in a crowd: three minutes
 # make options docs/options.md, from the commands' own tables
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=
 	--benchmark-sort=fullname --benchmark-columns=median,iqr,rounds
 
 .PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers bench-micro \
-	bench-micro-compare fuzz options dcmtk clean
+	bench-micro-compare fuzz hostile options dcmtk clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
@@ -64,6 +65,10 @@ bench-micro-compare: $(INSTALLED)
 
 fuzz: $(INSTALLED)
 	$(BIN)/python -m tests.wire.fuzz 1000000
+
+hostile: $(INSTALLED)
+	$(BIN)/python -m tests.hostile.cycles 100000
+	$(BIN)/python -m tests.hostile.crowd 60
 
 options: $(INSTALLED)
 	$(BIN)/python -m tests.options_page
