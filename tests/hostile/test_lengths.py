@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import struct
+from itertools import product
 from pathlib import Path
 
-import pytest
-
-from aiodicom import FileStorage, Status
-from aiodicom.wire.dimse import CommandSet, Tag
+from aiodicom import FileStorage, Server, Status
+from aiodicom.wire.dimse import CommandSet
 from aiodicom.wire.pdu import PDV, DataTransfer, encode_pdu
 from tests.hostile.victim import attacked, pdu
 from tests.peer import (
@@ -26,32 +25,35 @@ from tests.serving import Keeper, pool_of
 NEAR_THE_END = [0x7FFFFFFB, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFA, 0xFFFFFFFE, 0xFFFFFFFF]
 
 
-@pytest.mark.parametrize("length", [*NEAR_THE_END, (1 << 24), (1 << 17) + 129])
-async def test_a_pdu_that_is_longer_than_agreed(length: int) -> None:
-    async with attacked() as server, Peer(server.port) as peer:
+async def is_aborted(server: Server, data: bytes) -> bool:
+    """Associate and send some bytes; tell whether that is the end."""
+    async with Peer(server.port) as peer:
         await peer.associate()
-        await peer.send(struct.pack(">BxI", 4, length))
+        await peer.send(data)
         await peer.aborted()
-        assert pool_of(server).held == 0
+    return True
 
 
-@pytest.mark.parametrize("pdu_type", [5, 6, 7])
-@pytest.mark.parametrize("length", [0, 3, 5, 0xFFFFFFFF])
-async def test_a_pdu_of_fixed_length_that_has_another(pdu_type: int, length: int) -> None:
-    async with attacked() as server, Peer(server.port) as peer:
-        await peer.associate()
-        await peer.send(struct.pack(">BxI", pdu_type, length) + bytes(5))
-        await peer.aborted()
+async def test_a_pdu_that_is_longer_than_agreed() -> None:
+    async with attacked() as server:
+        for length in (*NEAR_THE_END, 1 << 24, (1 << 17) + 129):
+            assert await is_aborted(server, struct.pack(">BxI", 4, length)), length
+            assert pool_of(server).held == 0
 
 
-@pytest.mark.parametrize("length", [0, 1, 7, *NEAR_THE_END])
-async def test_a_pdv_that_does_not_fit_its_pdu(length: int) -> None:
+async def test_a_pdu_of_fixed_length_that_has_another() -> None:
+    async with attacked() as server:
+        for pdu_type, length in product((5, 6, 7), (0, 3, 5, 0xFFFFFFFF)):
+            head = struct.pack(">BxI", pdu_type, length)
+            assert await is_aborted(server, head + bytes(5)), (pdu_type, length)
+
+
+async def test_a_pdv_that_does_not_fit_its_pdu() -> None:
     """`length + 4` must not wrap: the classic one."""
-    pdv = struct.pack(">IBB", length, CT_CONTEXT, 1)
-    async with attacked() as server, Peer(server.port) as peer:
-        await peer.associate()
-        await peer.send(pdu(4, pdv))
-        await peer.aborted()
+    async with attacked() as server:
+        for length in (0, 1, 7, *NEAR_THE_END):
+            pdv = struct.pack(">IBB", length, CT_CONTEXT, 1)
+            assert await is_aborted(server, pdu(4, pdv)), length
 
 
 async def test_a_pdu_that_ends_inside_the_head_of_a_pdv() -> None:
@@ -62,45 +64,45 @@ async def test_a_pdu_that_ends_inside_the_head_of_a_pdv() -> None:
         await peer.aborted()
 
 
-@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x80000000, 0xFFFFFFF8, 3])
-@pytest.mark.parametrize("tag", [Tag.AFFECTED_SOP_CLASS_UID, Tag.MESSAGE_ID])
-async def test_an_element_of_a_command_that_is_longer_than_it(tag: int, length: int) -> None:
-    data = bytearray(echo_command().encode())
-    place = data.index(struct.pack("<HH", 0, tag)) + 4
-    data[place : place + 4] = struct.pack("<I", length)
-    async with attacked() as server, Peer(server.port) as peer:
-        await peer.associate()
-        await peer.send(DataTransfer((PDV(ECHO_CONTEXT, True, True, bytes(data)),)))
-        await peer.aborted()
+def whole(data: bytes) -> bytes:
+    """A P-DATA-TF that holds a command set of any bytes."""
+    return encode_pdu(DataTransfer((PDV(ECHO_CONTEXT, True, True, data),)))
 
 
-@pytest.mark.parametrize("length", [0, 1, 0x7FFFFFFF, 0xFFFFFFFF])
-async def test_a_group_length_that_is_wrong_is_not_believed(length: int) -> None:
-    data = bytearray(echo_command().encode())
-    data[8:12] = struct.pack("<I", length)
+async def test_an_element_of_a_command_that_is_longer_than_it() -> None:
+    tags, lengths = (0x0002, 0x0110), (0xFFFFFFFF, 0x80000000, 0xFFFFFFF8, 3)
+    async with attacked() as server:
+        for tag, length in product(tags, lengths):
+            data = bytearray(echo_command().encode())
+            place = data.index(struct.pack("<HH", 0, tag)) + 4
+            data[place : place + 4] = struct.pack("<I", length)
+            assert await is_aborted(server, whole(bytes(data))), (tag, length)
+
+
+async def test_a_group_length_that_is_wrong_is_not_believed() -> None:
     async with attacked() as server, Peer(server.port) as peer:
         await peer.associate()
-        await peer.send(DataTransfer((PDV(ECHO_CONTEXT, True, True, bytes(data)),)))
-        assert await peer.status() == Status.SUCCESS
+        for length in (0, 1, 0x7FFFFFFF, 0xFFFFFFFF):
+            data = bytearray(echo_command().encode())
+            data[8:12] = struct.pack("<I", length)
+            await peer.send(whole(bytes(data)))
+            assert await peer.status() == Status.SUCCESS
 
 
 LONG_VALUES = [b"OW", b"UN", b"SQ", b"UT"]
 
 
-@pytest.mark.parametrize("vr", LONG_VALUES)
-@pytest.mark.parametrize("length", [0x7FFFFFFE, 0xFFFFFFFE])
-async def test_an_element_of_a_dataset_that_is_never_so_long(
-    vr: bytes, length: int, tmp_path: Path
-) -> None:
+async def test_an_element_of_a_dataset_that_is_never_so_long(tmp_path: Path) -> None:
     """Memory is for bytes that have come: 2 GiB that are announced cost nothing."""
-    data = ct_dataset("1.2.3", b"")[:-12]
-    data += b"\x09\0\x10\x10" + vr + b"\0\0" + struct.pack("<I", length) + b"a few bytes!"
+    begin = ct_dataset("1.2.3", b"")[:-12] + b"\x09\0\x10\x10"
     async with attacked(store=FileStorage(tmp_path)) as server, Peer(server.port) as peer:
         await peer.associate()
-        await peer.begin_store("1.2.3", data)
-        assert pool_of(server).held <= len(data)
-        await peer.finish_store(b"")
-        assert await peer.status() in (Status.SUCCESS, Status.CANNOT_UNDERSTAND)
+        for vr, length in product(LONG_VALUES, (0x7FFFFFFE, 0xFFFFFFFE)):
+            data = begin + vr + b"\0\0" + struct.pack("<I", length) + b"a few bytes!"
+            await peer.begin_store("1.2.3", data)
+            assert pool_of(server).held <= len(data)
+            await peer.finish_store(b"")
+            assert await peer.status() in (Status.SUCCESS, Status.CANNOT_UNDERSTAND)
 
 
 async def test_a_dataset_of_any_bytes_is_as_long_as_its_fragments() -> None:

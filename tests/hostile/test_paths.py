@@ -87,8 +87,9 @@ def is_contained(folder: Path, root: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("by", SORTINGS)
-@pytest.mark.parametrize("names", [Names.INSTANCE, Names.SHORT])
+@pytest.mark.parametrize(
+    ("by", "names"), [*((by, Names.INSTANCE) for by in SORTINGS), ("flat", Names.SHORT)]
+)
 async def test_no_uid_nor_name_leaves_the_folder(by: str, names: Names, tmp_path: Path) -> None:
     folder, sorting = tmp_path / "a" / "received", SORTINGS[by]
     layout = Layout(names=names, sorting=sorting)
