@@ -22,8 +22,7 @@ from aiodicom.requests import (
     StoreHandler,
     StoreRequest,
 )
-from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag
-from aiodicom.wire.elements import MAXIMUM_UID
+from aiodicom.wire.dimse import LONGEST_CLASS, CommandField, CommandSet, Status, Tag
 from aiodicom.wire.negotiation import VERIFICATION, PresentationContext
 from aiodicom.wire.upper_layer import Message
 
@@ -42,9 +41,6 @@ _MESSAGE_ID = Tag.MESSAGE_ID.value
 
 MANY_KINDS = 32
 """Kinds of requests of which an association remembers that they are served."""
-
-LONGEST_CLASS = MAXIMUM_UID + 2
-"""Bytes of an SOP class UID that is remembered: what one has, and what some pad it with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,10 @@ _C_STORE = CommandField.C_STORE.value
 _MESSAGE_ID = Tag.MESSAGE_ID.value
 
 CROWDED = 32
-"""Messages that may wait for their turn before the association stops reading."""
+"""Small messages that may wait for their turn before the association stops reading."""
+
+SMALL = 1 << 10
+"""Bytes that a small message takes while it waits, whatever it says, and a large one on top."""
 
 
 class Link(Protocol):
@@ -63,8 +66,8 @@ class Link(Protocol):
     def idle(self) -> None:
         """Hear that the conversation waits for the peer."""
 
-    def crowded(self, is_crowded: bool) -> None:
-        """Hear that more messages wait than should, or no longer."""
+    def crowded(self, waiting: int) -> None:
+        """Hear how many bytes of messages wait where that is more than should; else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,7 @@ class Association:
         self._running = 0  # requests that are served side by side
         self._failure: ProtocolError | AbortAssociation | None = None
         self._inbox: list[_Arrival | ReleaseRequest] = []  # short; an empty deque is 760 bytes
+        self._waiting = 0  # bytes in there
         self._waiter: asyncio.Future[None] | None = None
         self._end: AssociationClosed | None = None
         self._was_receiving = False
@@ -162,8 +166,9 @@ class Association:
             if event.command.has_dataset:
                 dataset = self.receiving = DatasetStream(self._upper.discard_dataset)
             self._inbox.append((event, dataset))
-            if len(self._inbox) == CROWDED:
-                self._link.crowded(True)
+            self._waiting += SMALL + event.size
+            if self._waiting >= CROWDED * SMALL:
+                self._link.crowded(self._waiting)
         elif isinstance(event, Abort):
             self.lost(AssociationAborted(event.source, event.reason))
         elif isinstance(event, ReleaseRequest):
@@ -221,7 +226,7 @@ class Association:
             logger.info("Association Aborted")
         except AssociationClosed as error:
             level = logging.WARNING if self._was_receiving else logging.INFO
-            logger.log(level, "Association Aborted: %s", error)
+            logger.log(level, "Association Aborted: %s", escape(str(error)))
         finally:
             if self._is_counted:
                 self._service.leave(self.info)
@@ -279,7 +284,7 @@ class Association:
             logging.WARNING,
             (self.info.address, *triple),  # no titles, of which a peer may have many
             "Association Rejected: %s (calling %s, called %s, %s)",
-            rejection,
+            escape(str(rejection)),
             escape(self.info.calling_ae_title),
             escape(self.info.called_ae_title),
             self.info.address,
@@ -335,9 +340,11 @@ class Association:
             return None
         if self._stopping and self._window > 1:  # who sends without a pause has always more
             return None
-        if len(self._inbox) == CROWDED:
-            self._link.crowded(False)
         del self._inbox[0]
+        was_crowded = self._waiting >= CROWDED * SMALL
+        self._waiting -= SMALL + arrival[0].size
+        if was_crowded:
+            self._link.crowded(self._waiting if self._waiting >= CROWDED * SMALL else 0)
         return arrival
 
     def _drop_the_rest(self) -> None:
@@ -438,7 +445,8 @@ class Association:
         except AssociationClosed as error:
             if self._end is not None:
                 raise
-            logger.error("The handler failed: %s", error)  # the peer's release, or the other side
+            # The peer's release, or the other side.
+            logger.error("The handler failed: %s", escape(str(error)))
             answer = FAILED
         self._respond(message, answer)
 

@@ -75,13 +75,17 @@ def system_reason(error: OSError) -> str:
     return said or str(error) or type(error).__name__
 
 
-@functools.lru_cache(maxsize=1024)
 def uid_name(uid: str) -> str:
     """Return a UID's name in PS3.6 as pydicom knows it, or the UID itself, escaped."""
+    return _uid_name(uid) if len(uid) <= LONGEST else escape(uid)
+
+
+@functools.lru_cache(maxsize=1024)
+def _uid_name(uid: str) -> str:
     from pydicom.uid import UID  # a tenth of a second that only debugging needs
 
     try:
-        return UID(uid, validation_mode=0).name if uid else "none"
+        return escape(UID(uid, validation_mode=0).name) if uid else "none"
     except ValueError:
         return escape(uid)
 
@@ -101,10 +105,10 @@ def request_lines(pdu: AssociateRequest, direction: str = "INCOMING") -> Iterato
     yield "Presentation Contexts:"
     for context in pdu.presentation_contexts:
         yield f"  Context ID:        {context.context_id} (Proposed)"
-        yield f"    Abstract Syntax: ={escape(uid_name(context.abstract_syntax))}"
+        yield f"    Abstract Syntax: ={uid_name(context.abstract_syntax)}"
         yield "    Proposed Transfer Syntax(es):"
         for uid in context.transfer_syntaxes:
-            yield f"      ={escape(uid_name(uid))}"
+            yield f"      ={uid_name(uid)}"
     yield from _user_lines(pdu)
     yield _ruler("END A-ASSOCIATE-RQ PDU")
 
@@ -120,7 +124,7 @@ def accept_lines(pdu: AssociateAccept, direction: str = "OUTGOING") -> Iterator[
         result = _RESULTS[context.result] if known else f"Rejected: {context.result}"
         yield f"  Context ID:        {context.context_id} ({result})"
         if not context.result:
-            yield f"    Accepted Transfer Syntax: ={escape(uid_name(context.transfer_syntax))}"
+            yield f"    Accepted Transfer Syntax: ={uid_name(context.transfer_syntax)}"
     yield from _user_lines(pdu)
     yield _ruler("END A-ASSOCIATE-AC PDU")
 

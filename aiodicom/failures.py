@@ -6,6 +6,8 @@ import logging
 import os
 import traceback
 
+from aiodicom.describe import escape_path
+
 __all__ = ["log_failure"]
 
 MOST_FRAMES = 6
@@ -27,7 +29,9 @@ def log_failure(logger: logging.Logger, what: str, error: BaseException) -> None
         What was raised.
     """
     logger.error("%s: %s", what, _kind(error))
-    logger.debug("%s, because of this:", what, exc_info=error)
+    if logger.isEnabledFor(logging.DEBUG):
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            logger.debug("%s", escape_path(line))  # not as exc_info: it may quote the peer
 
 
 def _kind(error: BaseException) -> str:

@@ -68,7 +68,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
-        "_account", "_around", "_drained", "_due", "_is_crowded", "_loop", "_peer",
+        "_account", "_around", "_crowd", "_drained", "_due", "_loop", "_peer",
         "_reading_paused", "_timer", "_timer_due", "_transport", "_upper", "_waiting",
         "_writing_paused", "association", "number", "task",
     )  # fmt: skip
@@ -85,7 +85,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._peer = ("", 0)
         # Flow control.
-        self._is_crowded = False
+        self._crowd = 0  # bytes of messages that wait, where they are many
         self._reading_paused = False
         self._drained: asyncio.Future[None] | None = None
         self._writing_paused = False
@@ -177,6 +177,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     def _conversed(self, task: asyncio.Task[None]) -> None:
         """The conversation, with its handler, has ended; a connection may outlive it."""
+        self.crowded(0)  # what still waited has gone with it
         error = None if task.cancelled() else task.exception()
         if error is not None:
             log_failure(logger, "An association failed; this is a bug of aiodicom's", error)
@@ -211,7 +212,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     def _set_reading(self) -> None:
         is_closing = self._waiting is _CLOSE  # then all is dropped, and EOF is wanted
-        should_pause = (self._account.paused or self._is_crowded) and not is_closing
+        should_pause = (self._account.paused or self._crowd > 0) and not is_closing
         if should_pause == self._reading_paused or self._transport is None:
             return
         self._reading_paused = should_pause
@@ -222,10 +223,12 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     # Link: called by the conversation ------------------------------------------------------------
 
-    def crowded(self, is_crowded: bool) -> None:
-        self._is_crowded = is_crowded
-        self._set_reading()
-        self._watch()
+    def crowded(self, waiting: int) -> None:
+        change, self._crowd = waiting - self._crowd, waiting
+        if change:
+            self._account.count_unfinished(change, may_wait=False)
+            self._set_reading()
+            self._watch()
 
     def idle(self) -> None:
         self._watch()

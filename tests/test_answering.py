@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aiodicom.answering import LONGEST_CLASS, MANY_KINDS, Answering
+from aiodicom.answering import MANY_KINDS, Answering
 from aiodicom.requests import AssociationInfo
-from aiodicom.wire.dimse import Tag
+from aiodicom.wire.dimse import LONGEST_CLASS, Tag
 from aiodicom.wire.negotiation import IMPLICIT_LITTLE, VERIFICATION, PresentationContext
 from tests.peer import ECHO_CONTEXT, association_request, echo_command
 

@@ -13,7 +13,7 @@ import aiodicom
 PACKAGE = Path(aiodicom.__file__).parent
 
 FLOORS = (
-    ("errors", "failures"),
+    ("errors",),
     ("wire", "handshakes"),
     (
         "dataset",
@@ -28,7 +28,7 @@ FLOORS = (
         "open_files",
         "shares",
     ),
-    ("requests", "objects", "accepting", "worker"),
+    ("failures", "requests", "objects", "accepting", "worker"),
     ("answering",),
     ("access",),
     ("association", "workers", "passwords"),

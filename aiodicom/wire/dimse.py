@@ -37,6 +37,9 @@ _U32 = struct.Struct("<I")
 NO_DATASET = 0x0101
 """The value of Command Data Set Type that says that none follows (PS3.7 E.1)."""
 
+LONGEST_CLASS = 66
+"""Bytes of an SOP class UID that is remembered: what one has, and what some pad it with."""
+
 RESPONSE = 0x8000
 """The bit of Command Field that makes a request its response."""
 
@@ -367,9 +370,12 @@ def encode_response(
     for tag in (0x1002, 0x1008):  # Event Type ID, Action Type ID
         if tag in asked:
             rest += _element(tag, asked[tag])
+    sop_class = asked.get(0x0002, asked.get(0x0003))
+    is_usual = sop_class is None or len(sop_class) <= LONGEST_CLASS
+    head = _known_response_head if is_usual else _response_head
     return b"".join(
         (
-            _response_head(request.field, asked.get(0x0002, asked.get(0x0003)), len(rest)),
+            head(request.field, sop_class, len(rest)),
             message_id if len(message_id) == 2 else b"\0\0",
             _BEFORE_STATUS,
             _U16.pack(status),
@@ -381,13 +387,16 @@ def encode_response(
 _BEFORE_STATUS = struct.pack("<HHIHHHI", 0, 0x0800, 2, NO_DATASET, 0, 0x0900, 2)
 
 
-@functools.lru_cache(maxsize=64)  # the same for all objects of a series, and more
 def _response_head(field: int, sop_class: bytes | None, rest: int) -> bytes:
     """Return what stands before the Message ID's value; `rest` is the length behind the Status."""
     body = _element(0x0002, sop_class) if sop_class is not None else b""
     body += _element(0x0100, _U16.pack(field | RESPONSE)) + _ELEMENT.pack(0, 0x0120, 2)
     length = len(body) + 2 + len(_BEFORE_STATUS) + 2 + rest
     return _ELEMENT.pack(0, 0, 4) + _U32.pack(length) + body
+
+
+# The same for all objects of a series, and more.
+_known_response_head = functools.lru_cache(maxsize=64)(_response_head)
 
 
 def _encode_error(comment: str, offending: tuple[int, ...]) -> bytes:

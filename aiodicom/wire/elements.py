@@ -75,9 +75,13 @@ EXPLICIT_LITTLE = Encoding(is_explicit=True)
 """Of nearly all transfer syntaxes, the compressed ones among them."""
 
 
-@functools.lru_cache(maxsize=64)
 def encoding_of(transfer_syntax_uid: str) -> Encoding | None:
     """Return how the elements of a transfer syntax are written; None for a private one."""
+    return _encoding_of(transfer_syntax_uid) if len(transfer_syntax_uid) <= MAXIMUM_UID else None
+
+
+@functools.lru_cache(maxsize=64)
+def _encoding_of(transfer_syntax_uid: str) -> Encoding | None:
     if transfer_syntax_uid in ("1.2.840.10008.1.2", _PRIVATE_IMPLICIT):
         return Encoding(is_explicit=False)
     if transfer_syntax_uid == "1.2.840.10008.1.2.2":

@@ -15,7 +15,10 @@ from aiodicom.errors import ProtocolError
 __all__ = ["elements_of"]
 
 MAXIMUM_FORMS = 256
-"""Forms that are remembered; each takes about 2 kB at most."""
+"""Forms that are remembered; each takes about 5 kB at most."""
+
+MAXIMUM_ELEMENTS = 256
+"""Elements of a command set that are taken; the standard has 25."""
 
 COMMAND_FIELD = 0x0100
 MESSAGE_ID = 0x0110
@@ -77,6 +80,8 @@ def _walk(data: bytes) -> tuple[dict[int, bytes], dict[int, int]]:
     try:
         while position < end:
             group, element, length = unpack(data, position)
+            if len(elements) == MAXIMUM_ELEMENTS:
+                raise ProtocolError(f"a command set of more than {MAXIMUM_ELEMENTS} elements")
             start = position + 8
             position = start + length
             tag = group << 16 | element

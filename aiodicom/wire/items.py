@@ -33,13 +33,18 @@ __all__ = [
     "UserIdentity",
     "UserIdentityResponse",
     "UserInformation",
+    "check_number",
     "decode_items",
     "encode_items",
     "trim",
 ]
 
-MAXIMUM_ITEMS = 1024
-"""Items of one PDU, or of one item, that are taken: there are at most 128 contexts."""
+MAXIMUM_ITEMS = 6144
+"""Items of one PDU, those within others among them: 128 contexts with 40 transfer syntaxes each,
+and what user information there is, are fewer."""
+
+_BYTES_OF_AN_ITEM = 8
+"""An item that holds a list counts as another one for each so many bytes."""
 
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
@@ -498,11 +503,40 @@ def decode_items(
         position = start + length
         if position > end:
             raise ProtocolError(f"item 0x{item_type:02X} is longer than what holds it")
-        if len(items) == MAXIMUM_ITEMS:
-            raise ProtocolError(f"more than {MAXIMUM_ITEMS} items in one place")
         value, cls = data[start:position], known.get(item_type)
         items.append(cls.decode(value, second) if cls else UnknownItem(item_type, value, second))
     return tuple(items)
+
+
+_HOLDERS = {ProposedContext.TYPE: 4, AcceptedContext.TYPE: 4, UserInformation.TYPE: 0}
+"""Where the items begin that an item holds."""
+
+
+def check_number(data: bytes, position: int = 0) -> None:
+    """Count the items from `position` on, before an object is made of any.
+
+    Raises
+    ------
+    ProtocolError
+        Where there are more than anybody needs.
+    """
+    _count(data, position, len(data), 0, _HOLDERS)
+
+
+def _count(data: bytes, position: int, end: int, number: int, holders: dict[int, int]) -> int:
+    """Return `number` and the items that stand up to `end`; a length that lies ends the count."""
+    while end - position >= 4:
+        item_type, _, length = _HEAD.unpack_from(data, position)
+        start = position + 4
+        position = start + length
+        number += 1
+        if item_type in holders:
+            number = _count(data, start + holders[item_type], min(position, end), number, {})
+        elif item_type == SOPClassCommonExtendedNegotiation.TYPE:
+            number += length // _BYTES_OF_AN_ITEM
+        if number > MAXIMUM_ITEMS:
+            raise ProtocolError(f"more than {MAXIMUM_ITEMS} items in an association PDU")
+    return number
 
 
 def encode_items(items: tuple[Item, ...]) -> bytes:
@@ -513,10 +547,12 @@ def encode_items(items: tuple[Item, ...]) -> bytes:
 class Remembered(Generic[_T]):
     """What some bytes have been found to mean: a sender proposes the same again and again.
 
-    Bounded: `ROOM` bytes are kept, and what they mean, which takes up to twenty times as much.
+    Bounded: `ROOM` bytes are kept, with what they mean, however peers choose them.
     """
 
-    ROOM: ClassVar[int] = 1 << 18
+    ROOM: ClassVar[int] = 1 << 20
+    ENTRY: ClassVar[int] = 512
+    """Bytes that an entry takes at least, its places in tables among them."""
 
     __slots__ = ("_meanings", "_size")
 
@@ -528,12 +564,29 @@ class Remembered(Generic[_T]):
         """Return what `data` means, if that is known."""
         return self._meanings.get(data)
 
-    def add(self, data: bytes, meaning: _T) -> None:
-        """Remember what `data` means. Where there is no room, all else is forgotten."""
-        if len(data) > self.ROOM // 4:  # worth less than all that it would push out
-            return
-        if self._size + len(data) > self.ROOM:
+    def add(self, data: bytes, meaning: _T, size: int) -> bool:
+        """Remember what `data` means. Where there is no room, all else is forgotten.
+
+        Parameters
+        ----------
+        data : bytes
+            What has come.
+        meaning : object
+            What it means.
+        size : int
+            Bytes that `meaning` takes, or more.
+
+        Returns
+        -------
+        bool
+            Whether it is remembered: what is very large would push out more than it is worth.
+        """
+        size += self.ENTRY + len(data)
+        if size > self.ROOM // 4:
+            return False
+        if self._size + size > self.ROOM:
             self._meanings.clear()
             self._size = 0
         self._meanings[data] = meaning
-        self._size += len(data)
+        self._size += size
+        return True

@@ -144,6 +144,10 @@ def first_of(preferred: Sequence[str], proposed: Sequence[str]) -> str:
     return next((uid for uid in preferred if uid in proposed), "")
 
 
+_BYTES_OF_A_CONTEXT = 768
+"""Bytes that a context takes in an answer, on top of those that came."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Answer:
     """What an acceptor answers to a proposal, whoever makes it."""
@@ -295,7 +299,9 @@ def negotiate(request: AssociateRequest, policy: Policy) -> Agreement:
     if answer is None:
         answer = _answer(request, policy)
         if request.proposal:
-            policy._answers.add(request.proposal, answer)
+            size = 2 * len(request.proposal) + len(answer.encoded)
+            size += _BYTES_OF_A_CONTEXT * len(answer.contexts)
+            policy._answers.add(request.proposal, answer, size)
     accept = AssociateAccept.answer(request, answer.items, answer.encoded)
     return Agreement(accept, answer.contexts, answer.window)
 

@@ -11,6 +11,9 @@ from aiodicom.wire.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERS
 
 __all__ = ["FileMeta", "encode_file_meta"]
 
+LONGEST_KNOWN = 512
+"""Characters of what is remembered of a head; UIDs and titles as they should be are fewer."""
+
 _SHORT = struct.Struct("<HH2sH")
 _LONG = struct.Struct("<HH2sHI")
 _U32 = struct.Struct("<I")
@@ -85,13 +88,14 @@ def encode_file_meta(
     version: str = IMPLEMENTATION_VERSION_NAME,
 ) -> bytes:
     """Return the head of a file; see `FileMeta.encode`."""
-    before, after = _around_instance(sop_class, transfer_syntax, source, implementation, version)
+    texts = sop_class, transfer_syntax, source, implementation, version
+    is_usual = sum(map(len, texts)) <= LONGEST_KNOWN
+    before, after = (_known_around_instance if is_usual else _around_instance)(*texts)
     instance = _text(0x0003, b"UI", sop_instance)
     length = _U32.pack(len(before) + len(instance) + len(after))
     return b"".join((_UNTIL_LENGTH, length, before, instance, after))
 
 
-@functools.lru_cache(maxsize=256)  # the same for all objects of a series, and more
 def _around_instance(
     sop_class: str, transfer_syntax: str, source: str, implementation: str, version: str
 ) -> tuple[bytes, bytes]:
@@ -103,6 +107,10 @@ def _around_instance(
         + _text(0x0013, b"SH", version)
     )
     return before, after + _text(0x0016, b"AE", source) if source else after
+
+
+# The same for all objects of a series, and more.
+_known_around_instance = functools.lru_cache(maxsize=256)(_around_instance)
 
 
 def _text(element: int, vr: bytes, text: str) -> bytes:

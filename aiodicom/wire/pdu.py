@@ -22,8 +22,10 @@ from aiodicom.wire.items import (
     MaximumLength,
     ProposedContext,
     Remembered,
+    SOPClassCommonExtendedNegotiation,
     UserIdentity,
     UserInformation,
+    check_number,
     decode_items,
     encode_items,
     trim,
@@ -155,8 +157,8 @@ class AssociateRequest(_Associate):
     Attributes
     ----------
     proposal : bytes
-        The items as they came, by which equal ones are recognised. Empty where nothing came, or
-        where they hold a secret: then nothing is remembered of them.
+        The items as they came, by which equal ones are recognised. Empty where nothing came, and
+        where nothing is remembered of them: they hold a secret, or are very many.
     """
 
     TYPE: ClassVar[int] = 0x01
@@ -175,7 +177,9 @@ class AssociateRequest(_Associate):
             request = cls(*_decode_associate(body))
             if request.user_item(UserIdentity) is not None:
                 return request
-            _PROPOSALS.add(proposal, (proposal, request.items))
+            size = len(proposal) + _BYTES_OF_AN_ITEM * _number_of(request.items)
+            if not _PROPOSALS.add(proposal, (proposal, request.items), size):
+                return request
         else:  # its own bytes and items are let go: ten thousand associations share one proposal
             proposal, items = known
             request = cls(*_decode_associate(body, items))
@@ -184,6 +188,20 @@ class AssociateRequest(_Associate):
 
 
 _PROPOSALS: Remembered[tuple[bytes, tuple[Item, ...]]] = Remembered()
+
+_BYTES_OF_AN_ITEM = 192
+"""Bytes that an item takes in memory, on top of those that came."""
+
+
+def _number_of(items: tuple[Item, ...]) -> int:
+    """Return the number of items, those within others among them."""
+    number = len(items)
+    for item in items:
+        if isinstance(item, (ProposedContext, AcceptedContext, UserInformation)):
+            number += _number_of(item.items)
+        elif isinstance(item, SOPClassCommonExtendedNegotiation):
+            number += 1 + len(item.related_general_sop_class_uids)  # its three texts are two items
+    return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +241,7 @@ def _decode_associate(
         raise ProtocolError("an association PDU is shorter than its fixed fields")
     version, _, called, calling, reserved = _FIXED.unpack_from(body)
     if items is None:
+        check_number(body, _FIXED.size)
         items = decode_items(body, PDU_ITEMS, _FIXED.size)
     return called, calling, items, version, _RESERVED if reserved == _RESERVED else reserved
 

@@ -35,8 +35,8 @@ __all__ = ["Fragment", "Incoming", "Message", "Role", "UpperLayer"]
 MAXIMUM_ASSOCIATE_LENGTH = 1 << 18
 """The longest A-ASSOCIATE-RQ or -AC, in bytes, that is read: 128 contexts need less."""
 
-MAXIMUM_COMMAND_LENGTH = 1 << 16
-"""The longest command set, in bytes, that is read."""
+MAXIMUM_COMMAND_LENGTH = 1 << 14
+"""The longest command set, in bytes, that is read: a list of 4,000 tags is one."""
 
 MAXIMUM_PIPELINED = 1024
 """Messages that one read may bring: what waits for its turn is not counted as memory."""
@@ -94,10 +94,11 @@ class Role(enum.Enum):
 
 @dataclass(slots=True)
 class Message:
-    """A command has come; if it says so, the fragments of its dataset follow."""
+    """A command of `size` bytes has come; if it says so, its dataset's fragments follow."""
 
     context_id: int
     command: CommandSet
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -359,7 +360,7 @@ class UpperLayer:
     def _end_of_part(self, view: memoryview, runs: list[int], control: int) -> None:
         """Emit what a last fragment has completed."""
         if control & 1:
-            command = CommandSet.decode(self._command)
+            command, size = CommandSet.decode(self._command), len(self._command)
             self._command.clear()
             context, self._command_context = self._context_id, None
             if command.has_dataset:
@@ -367,7 +368,7 @@ class UpperLayer:
             if len(self._events) > MAXIMUM_PIPELINED:
                 raise ProtocolError("more messages at once than anybody agreed to")
             if self.state is not _AWAITING_CLOSE:
-                self._events.append(Message(context, command))
+                self._events.append(Message(context, command, size))
         else:
             self._dataset_context = None
             self._discarding = self.state is _AWAITING_CLOSE
