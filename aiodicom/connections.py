@@ -71,11 +71,15 @@ class Connections:
         self._around = around
         self._accepting = Accepting(sockets, self._share, self._open)
 
+    def stop_accepting(self) -> None:
+        """Accept no more; what there is goes on."""
+        if self._accepting is not None:
+            self._accepting.close()
+
     def stop(self) -> None:
         """Accept no more; have associations finish what runs; end the rest."""
         self._stopping = True
-        if self._accepting is not None:
-            self._accepting.close()
+        self.stop_accepting()
         if self._ssl is not None:  # these have nothing that could be finished
             for task in self.opening:
                 task.cancel()

@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import logging
-import signal
+import math
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self
 
@@ -24,7 +23,9 @@ from aiodicom.limits import Limits, Timeouts
 from aiodicom.listening import listen, listen_now
 from aiodicom.open_files import raise_open_files_limit
 from aiodicom.protocol import Surroundings
+from aiodicom.reloading import Reloading
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
+from aiodicom.running import StoppedEarly, run_here, run_worker
 from aiodicom.shares import Share, Shares
 from aiodicom.wire.buffers import SLAB_SIZE, Pool
 from aiodicom.wire.negotiation import VERIFICATION, make_policy
@@ -40,6 +41,9 @@ logger = logging.getLogger("aiodicom.server")
 
 MAXIMUM_LENGTH = 1 << 17
 """Bytes of a P-DATA-TF that peers are told: few heads, and the most that DCMTK's senders use."""
+
+LINGER = 1.0
+"""Seconds for which a stop lets associations go on, at most half of the grace."""
 
 _P = ParamSpec("_P")
 
@@ -85,9 +89,15 @@ class Server:
         self._connections = Connections(self._share, ssl)
         self._sockets: list[socket.socket] = []
         self._handlers = contextlib.AsyncExitStack()
+        parts = (getattr(service, "access", None), ssl, service.store, service.echo)
+        self._reloading = Reloading((*parts, service.authorize))
         self._surroundings: Surroundings | None = None
         self._stopped = asyncio.Event()
         self._ended = asyncio.Event()
+        self._starting: anyio.CancelScope | None = None
+        self._start_ended = asyncio.Event()
+        self._patience: anyio.CancelScope | None = None
+        self._deadline = math.inf  # of the stores that run when it stops
 
     # What it is ----------------------------------------------------------------------------------
 
@@ -127,6 +137,8 @@ class Server:
         ------
         OSError
             Where the port cannot be listened on, or a handler cannot be set up.
+        RuntimeError
+            Where it is stopped meanwhile.
         """
         if self._surroundings is not None or self._stopped.is_set():
             raise RuntimeError("a server is started once: make another one")
@@ -147,19 +159,28 @@ class Server:
             connections.has_made,
             connections.has_lost,
         )
-        if logger.isEnabledFor(self._service.parameters_level):
-            await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
         try:
-            await self._enter_handlers()
-            if self._worker is not None:
-                await self._worker.ready()
-            else:
-                self._listen(await listen(self._host, self._port))
-                logger.info("Listening on port %d as %s", self.port, self.ae_title)
+            with anyio.CancelScope() as self._starting:
+                await self._set_up()
+            if self._starting.cancelled_caught or self._stopped.is_set():
+                raise StoppedEarly
         except BaseException:
             await self._handlers.aclose()
             raise
+        finally:
+            self._starting = None
+            self._start_ended.set()
         connections.accept(self._sockets, self._surroundings)
+
+    async def _set_up(self) -> None:
+        if logger.isEnabledFor(self._service.parameters_level):
+            await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
+        await self._enter_handlers()
+        if self._worker is not None:
+            await self._worker.ready()
+        else:
+            self._listen(await listen(self._host, self._port))
+            logger.info("Listening on port %d as %s", self.port, self.ae_title)
 
     def _listen(self, sockets: list[socket.socket]) -> None:
         self._sockets = sockets
@@ -175,28 +196,63 @@ class Server:
                 await self._handlers.enter_async_context(handler)
 
     async def stop(self, grace: float | None = None) -> None:
-        """Stop listening, let running stores end, then abort. Further calls wait for the first.
+        """Stop listening, let running stores end, then abort.
+
+        For a moment associations go on as if nothing were: who has just connected is served, and
+        who is about to leave may do so. Then what runs is finished, and each association is
+        aborted between two messages. After the grace whatever is left is aborted, and its
+        handlers are cancelled.
 
         Parameters
         ----------
         grace : float, optional
             Seconds that running stores have; by default what `serve` was told. A caller that is
-            cancelled gives them none.
+            cancelled gives them none. Further calls wait for the first; with a grace of their
+            own they can make it shorter.
         """
         if self._stopped.is_set():
+            if grace is not None:
+                self._shorten(grace)
             await self._ended.wait()
             return
         self._stopped.set()
-        connections = self._connections
+        self._shorten(self._grace if grace is None else grace)
         try:
-            connections.stop()
-            self._close_sockets()
-            await connections.wait_empty(self._grace if grace is None else grace)
+            if self._surroundings is not None:
+                await self._start_ended.wait()
+                await self._drain()
         finally:
             with anyio.CancelScope(shield=True):
-                await connections.abort()
+                self._connections.stop()
+                await self._connections.abort()
                 await self._handlers.aclose()
             self._ended.set()
+
+    async def _drain(self) -> None:
+        """Let what runs end until the deadline; whoever is just now coming or going as well."""
+        connections = self._connections
+        connections.stop_accepting()
+        self._close_sockets()
+        with anyio.CancelScope(deadline=self._deadline) as self._patience:
+            grace = self._deadline - asyncio.get_running_loop().time()
+            if not await connections.wait_empty(min(LINGER, grace / 2)):
+                connections.stop()
+                await connections.wait_empty(math.inf)
+
+    def hurry(self) -> None:
+        """Give running stores no more time: neither now nor when the server will stop.
+
+        They are aborted. What was acknowledged is stored, and what was not may be.
+        """
+        self._shorten(0)
+        if self._starting is not None:
+            self._starting.cancel()
+
+    def _shorten(self, grace: float) -> None:
+        due = asyncio.get_running_loop().time() + grace
+        self._deadline = min(self._deadline, due)
+        if self._patience is not None:
+            self._patience.deadline = self._deadline
 
     def _close_sockets(self) -> None:
         for listening in self._sockets:
@@ -217,7 +273,7 @@ class Server:
         """
         raise_open_files_limit()
         if self._workers == 1:
-            _run(self._serve_until_signal)
+            run_here(self)
             return
         shares = Shares(self._workers)
         self._listen(listen_now(self._host, self._port))
@@ -233,13 +289,6 @@ class Server:
         finally:
             self._close_sockets()
 
-    async def _serve_until_signal(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with self:
-                async for number in signals:
-                    logger.info("Stopping: %s", signal.Signals(number).name)
-                    return
-
     def _tell_ready(self) -> None:
         where = f"port {self.port} as {self.ae_title}"
         logger.info("Listening on %s, %d workers", where, self._workers)
@@ -248,13 +297,20 @@ class Server:
         """Be one of several workers, in its process."""
         self._worker, self._share = worker, worker.share
         self._connections = Connections(worker.share, self._ssl)
-        _run(self._serve_until_told)
+        run_worker(self, worker)
 
-    async def _serve_until_told(self) -> None:
-        assert self._worker is not None
-        with self._worker.attending():
-            async with self:
-                await self._worker.wait_stop()
+    async def reload(self) -> bool:
+        """Read files again: of access rules, keys and certificates, and of handlers.
+
+        Associations go on. What can be read again has a method ``reload`` (`Reloadable`); what
+        was read, and what could not be, is logged. `run` does this at SIGHUP.
+
+        Returns
+        -------
+        bool
+            Whether nothing failed. What failed is as it was before.
+        """
+        return await self._reloading.reload()
 
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
@@ -367,11 +423,6 @@ def _ran(make: Callable[_P, Server]) -> Callable[_P, None]:
 
 
 run = _ran(serve)
-
-
-def _run(serve: Callable[[], Awaitable[None]]) -> None:
-    uvloop_is_there = importlib.util.find_spec("uvloop") is not None
-    anyio.run(serve, backend_options={"use_uvloop": uvloop_is_there})
 
 
 def _check_workers(workers: int, limits: Limits) -> None:

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from aiodicom.shares import Share, Shares
-from aiodicom.worker import GO, READY, SIGNALS, Worker
+from aiodicom.signals import ENDS, NUMBERS, Insistence, die_of, put_back
+from aiodicom.worker import GO, HURRY, READY, RELOAD, Worker
 
 __all__ = ["Workers"]
 
@@ -34,11 +35,6 @@ YOUNG = 10.0
 
 MORE_GRACE = 15.0
 """Seconds beyond their grace that workers have to end, for handlers and what follows objects."""
-
-
-ECHO = 1.0
-"""Seconds within which a second signal is the first one, come by another way: whoever sends one to
-a process and to its group, as `timeout` does, has said it once."""
 
 
 @dataclass(slots=True)
@@ -108,7 +104,10 @@ class Workers:
         self._delays: dict[int, float] = {}  # before they are replaced the next time
         self._were_ready = False
         self._failure: BaseException | None = None
-        self._stopping_since: float | None = None
+        self._insistence = Insistence()
+        self._is_stopping = False
+        self._died_of: int | None = None
+        self._has_reloaded = False
         self._deadline: float | None = None
         self._selector = selectors.DefaultSelector()
         self._signals, self._wakeup = socket.socketpair()
@@ -127,13 +126,15 @@ class Workers:
             try:
                 for index in range(self._count):
                     self._fork(index)
-                while self._children or self._stopping_since is None:
+                while self._children or not self._is_stopping:
                     self._turn()
             finally:
                 self._kill()
                 for child in list(self._children.values()):
                     os.waitpid(child.pid, 0)
                     self._close(child)
+        if self._died_of is not None:
+            die_of(self._died_of)
         if self._failure is not None:
             raise self._failure
 
@@ -148,7 +149,7 @@ class Workers:
         fd = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         self._fd_before = fd
         self._handlers_before = {
-            number: signal.signal(number, _heard) for number in (*SIGNALS, signal.SIGCHLD)
+            number: signal.signal(number, _heard) for number in (*NUMBERS, signal.SIGCHLD)
         }
         try:
             yield
@@ -159,15 +160,16 @@ class Workers:
             self._wakeup.close()
 
     def _restore_signals(self) -> None:
-        for number, handler in self._handlers_before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        put_back(self._handlers_before)
         signal.set_wakeup_fd(self._fd_before)
 
     def _take_signals(self) -> None:
         with contextlib.suppress(BlockingIOError):
             for number in self._signals.recv(4096):
-                if number in SIGNALS:
-                    self._stop(signal.Signals(number))
+                if number == signal.SIGHUP:
+                    self._reload()
+                elif number in ENDS:
+                    self._end(signal.Signals(number))
 
     # Waiting -------------------------------------------------------------------------------------
 
@@ -205,14 +207,14 @@ class Workers:
 
     def _hear_ready(self, child: _Child) -> None:
         if self._were_ready:
-            _say_go(child)
+            _say(child, GO)
             return
-        if self._stopping_since is not None:
+        if self._is_stopping:
             return
         if len(self._children) == self._count and all(c.is_ready for c in self._children.values()):
             self._were_ready = True
             for each in self._children.values():
-                _say_go(each)
+                _say(each, GO)
             self._on_ready()
 
     # Ends ----------------------------------------------------------------------------------------
@@ -229,14 +231,13 @@ class Workers:
         self._shares.clear(child.index)
         code = os.waitstatus_to_exitcode(status)
         how = _how(code, child.error())
-        is_stopping = self._stopping_since is not None
-        if is_stopping or not self._were_ready:
+        if self._is_stopping or not self._were_ready:
             # Between heeding a signal and ignoring it there is a moment when it ends a process.
-            is_expected = is_stopping and (child.is_killed or -code in (0, *SIGNALS))
+            is_expected = self._is_stopping and (child.is_killed or -code in (0, *ENDS))
             if not is_expected and self._failure is None:
                 self._failure = child.error() or ChildProcessError(f"a worker ended with {how}")
-            if not is_stopping:
-                self._stop(None)
+            if not self._is_stopping:
+                self._stop()
         else:
             delay = self._delay(child)
             logger.error("%s has ended with %s: replaced in %.1f s", child.name, how, delay)
@@ -261,21 +262,36 @@ class Workers:
         with contextlib.suppress(KeyError):
             self._selector.unregister(child.channel)
 
-    def _stop(self, number: signal.Signals | None) -> None:
-        """Tell all workers to stop; the second time, end them."""
-        now = time.monotonic()
-        if self._stopping_since is not None:
-            if now - self._stopping_since > ECHO:
-                self._kill()
-            return
-        if number is not None:
+    def _end(self, number: signal.Signals) -> None:
+        """Tell all workers to stop; the second time, to hurry; the third time, end everything."""
+        times = self._insistence.again()
+        if times == 1:
             logger.info("Stopping: %s", number.name)
-        self._stopping_since = now
-        self._deadline = now + self._grace + MORE_GRACE
+            self._stop()
+        elif times == 2:
+            logger.warning("Hurrying: %s again", number.name)
+            self._deadline = time.monotonic() + MORE_GRACE
+            for child in self._children.values():
+                _say(child, HURRY)
+        elif times == 3:
+            self._died_of = number
+            self._kill()
+
+    def _stop(self) -> None:
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        self._deadline = time.monotonic() + self._grace + MORE_GRACE
         self._missing.clear()
         self._on_stopping()
         for child in self._children.values():
             os.kill(child.pid, signal.SIGTERM)
+
+    def _reload(self) -> None:
+        """Have all workers read files again, and those that will replace them as well."""
+        self._has_reloaded = True
+        for child in self._children.values():
+            _say(child, RELOAD)
 
     def _kill(self) -> None:
         self._deadline = None
@@ -307,12 +323,13 @@ class Workers:
                 stream.flush()
         ours, theirs = socket.socketpair()
         with theirs:
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, signal.SIGCHLD))
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*NUMBERS, signal.SIGCHLD))
             try:
                 pid = os.fork()
                 if not pid:
                     ours.close()
-                    self._become(Worker(Share(self._shares, index), theirs, mask))
+                    share, is_behind = Share(self._shares, index), self._has_reloaded
+                    self._become(Worker(share, theirs, mask, is_behind=is_behind))
             except OSError:
                 ours.close()
                 raise
@@ -347,9 +364,9 @@ def _heard(number: int, frame: object) -> None:
     """Do nothing: the wake-up descriptor has it."""
 
 
-def _say_go(child: _Child) -> None:
+def _say(child: _Child, what: bytes) -> None:
     with contextlib.suppress(OSError):  # of one that has just died, SIGCHLD tells
-        child.channel.send(GO)
+        child.channel.send(what)
 
 
 def _how(code: int, error: BaseException | None) -> str:

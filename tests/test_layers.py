@@ -25,10 +25,12 @@ FLOORS = (
         "listening",
         "open_files",
         "shares",
+        "signals",
+        "reloading",
     ),
     ("requests", "objects", "accepting", "worker"),
     ("answering",),
-    ("association", "workers"),
+    ("association", "workers", "running"),
     ("protocol", "storage"),
     ("connections", "client"),
     ("server",),
@@ -43,7 +45,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 STORAGE_KNOWS = {"requests", "dataset", "wire", "errors", "describe", "storage"}
 
-PROGRAMS = ("server", "worker", "workers")
+PROGRAMS = ("signals", "running", "worker", "workers")
 """Where run() is, which owns its process."""
 
 NO_IO = {"asyncio", "socket", "ssl", "selectors", "threading", "concurrent", "time", "logging"}
