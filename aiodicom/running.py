@@ -7,13 +7,14 @@ import contextlib
 import importlib.util
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Protocol, Self
 
 import anyio
 
 from aiodicom.signals import Signals
+from aiodicom.systemd import Notifier
 from aiodicom.worker import Worker
 
 __all__ = ["Runnable", "StoppedEarly", "run_here", "run_worker"]
@@ -42,6 +43,10 @@ class Runnable(Protocol):
     ) -> None:
         """Stop."""
 
+    @property
+    def where(self) -> str:
+        """Where it is to be found."""
+
     def hurry(self) -> None:
         """Give what runs no more time, now or when it stops."""
 
@@ -49,10 +54,10 @@ class Runnable(Protocol):
         """Read files again."""
 
 
-def run_here(server: Runnable) -> None:
+def run_here(server: Runnable, notifier: Notifier) -> None:
     """Run a server in this process until SIGINT or SIGTERM."""
     with Signals() as signals:
-        _run(lambda: _serve(server, signals))
+        _run(lambda: _serve(server, signals, notifier))
 
 
 def run_worker(server: Runnable, worker: Worker) -> None:
@@ -65,11 +70,30 @@ def _run(serve: Callable[[], Awaitable[None]]) -> None:
     anyio.run(serve, backend_options={"use_uvloop": uvloop_is_there})
 
 
-async def _serve(server: Runnable, signals: Signals) -> None:
-    told = _Told(server)
+async def _serve(server: Runnable, signals: Signals, notifier: Notifier) -> None:
+    told = _Told(server, notifier)
     with signals.heard_by(told), contextlib.suppress(StoppedEarly):
-        async with server, told.reloads:
+        async with _watched(notifier), server, told.reloads:
+            notifier.ready(f"Listening on {server.where}")
             await told.to_stop.wait()
+            notifier.stopping()
+
+
+@contextlib.asynccontextmanager
+async def _watched(notifier: Notifier) -> AsyncIterator[None]:
+    """Tell again and again that the loop goes round, where somebody wants to know."""
+    task = None if notifier.watchdog is None else asyncio.create_task(_tell_alive(notifier))
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+
+
+async def _tell_alive(notifier: Notifier) -> None:
+    while notifier.watchdog is not None:
+        notifier.alive()
+        await asyncio.sleep(notifier.watchdog)
 
 
 async def _work(server: Runnable, worker: Worker) -> None:
@@ -113,10 +137,11 @@ class _Reloads:
 class _Told:
     """What a process was told by signals."""
 
-    def __init__(self, server: Runnable) -> None:
+    def __init__(self, server: Runnable, notifier: Notifier) -> None:
         self.to_stop = asyncio.Event()
+        self.reloads = _Reloads(self._reload)
         self._server = server
-        self.reloads = _Reloads(server.reload)
+        self._notifier = notifier
 
     def stop(self, number: signal.Signals) -> None:
         logger.info("Stopping: %s", number.name)
@@ -128,3 +153,8 @@ class _Told:
 
     def reload(self) -> None:
         self.reloads.ask()
+
+    async def _reload(self) -> None:
+        self._notifier.reloading()
+        await self._server.reload()
+        self._notifier.reloaded()

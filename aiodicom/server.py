@@ -20,13 +20,14 @@ from aiodicom.association import Service
 from aiodicom.connections import Connections
 from aiodicom.describe import uid_name
 from aiodicom.limits import Limits, Timeouts
-from aiodicom.listening import listen, listen_now
+from aiodicom.listening import listen, listen_now, why_not_listening
 from aiodicom.open_files import raise_open_files_limit
 from aiodicom.protocol import Surroundings
 from aiodicom.reloading import Reloading
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.running import StoppedEarly, run_here, run_worker
 from aiodicom.shares import Share, Shares
+from aiodicom.systemd import Notifier
 from aiodicom.wire.buffers import SLAB_SIZE, Pool
 from aiodicom.wire.negotiation import VERIFICATION, make_policy
 from aiodicom.worker import Worker
@@ -69,6 +70,7 @@ class Server:
         timeouts: Timeouts | None = None,
         grace: float = 5,
         workers: int = 1,
+        sockets: Sequence[socket.socket] | None = None,
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError(f"{port} is no TCP port: 0 to 65535")
@@ -76,6 +78,8 @@ class Server:
             raise ValueError(f"{grace} s are no grace: 0 or more")
         self._limits = limits or Limits()
         _check_workers(workers, self._limits)
+        if sockets is not None:
+            _check_sockets(sockets)
         self.ae_title = check_ae_title(ae_title)
         self._service = service
         self._host = host
@@ -87,6 +91,7 @@ class Server:
         self._worker: Worker | None = None
         self._share = Share(Shares())
         self._connections = Connections(self._share, ssl)
+        self._given = sockets
         self._sockets: list[socket.socket] = []
         self._handlers = contextlib.AsyncExitStack()
         parts = (getattr(service, "access", None), ssl, service.store, service.echo)
@@ -110,6 +115,13 @@ class Server:
     def port(self) -> int:
         """The TCP port that it listens on: the one chosen, where 0 was asked for."""
         return self._port
+
+    @property
+    def where(self) -> str:
+        """Where it is to be found: its ports and its AE title."""
+        ports = dict.fromkeys(port for _, port in self.addresses)
+        several = f"ports {', '.join(map(str, ports))}" if len(ports) > 1 else f"port {self.port}"
+        return f"{several} as {self.ae_title}"
 
     @property
     def associations(self) -> int:
@@ -179,11 +191,12 @@ class Server:
         if self._worker is not None:
             await self._worker.ready()
         else:
-            self._listen(await listen(self._host, self._port))
-            logger.info("Listening on port %d as %s", self.port, self.ae_title)
+            given = self._given
+            self._listen(await listen(self._host, self._port) if given is None else given)
+            logger.info("Listening on %s", self.where)
 
-    def _listen(self, sockets: list[socket.socket]) -> None:
-        self._sockets = sockets
+    def _listen(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = list(sockets)
         for listening in sockets:
             listening.setblocking(False)
         self._port = self.addresses[0][1]
@@ -273,25 +286,27 @@ class Server:
         """
         raise_open_files_limit()
         if self._workers == 1:
-            run_here(self)
+            run_here(self, Notifier())
             return
-        shares = Shares(self._workers)
-        self._listen(listen_now(self._host, self._port))
+        shares, notifier, given = Shares(self._workers), Notifier(), self._given
+        self._listen(listen_now(self._host, self._port) if given is None else given)
+
+        def tell_ready() -> None:
+            logger.info("Listening on %s, %d workers", self.where, self._workers)
+            notifier.ready(f"Listening on {self.where}, {self._workers} workers")
+
         try:
             Workers(
                 self._workers,
                 self._work,
                 shares,
-                on_ready=self._tell_ready,
+                notifier,
+                on_ready=tell_ready,
                 on_stopping=self._close_sockets,
                 grace=self._grace,
             ).run()
         finally:
             self._close_sockets()
-
-    def _tell_ready(self) -> None:
-        where = f"port {self.port} as {self.ae_title}"
-        logger.info("Listening on %s, %d workers", where, self._workers)
 
     def _work(self, worker: Worker) -> None:
         """Be one of several workers, in its process."""
@@ -335,6 +350,7 @@ def serve(
     timeouts: Timeouts | None = None,
     grace: float = 5,
     workers: int = 1,
+    sockets: Sequence[socket.socket] | None = None,
 ) -> Server:
     """Make a DICOM acceptor, to be entered with ``async with``.
 
@@ -381,6 +397,10 @@ def serve(
         How many processes `Server.run` makes, on one port. Limits hold for all of them together,
         and each one has its part of ``Limits.buffered_bytes``. Handlers are entered in every one,
         and share nothing. A server of several cannot be entered.
+    sockets : sequence of socket.socket, optional
+        What to listen on, instead of `host` and `port`: TCP sockets that listen already, such as
+        those of `aiodicom.systemd.take_sockets`. They are the server's from its start on. Others
+        who have them may go on accepting when it stops.
 
     Raises
     ------
@@ -404,6 +424,7 @@ def serve(
         timeouts=timeouts,
         grace=grace,
         workers=workers,
+        sockets=sockets,
     )
 
 
@@ -423,6 +444,15 @@ def _ran(make: Callable[_P, Server]) -> Callable[_P, None]:
 
 
 run = _ran(serve)
+
+
+def _check_sockets(sockets: Sequence[socket.socket]) -> None:
+    if not sockets:
+        raise ValueError("no sockets: leave them out to listen on a port")
+    for each in sockets:
+        why = why_not_listening(each)
+        if why:
+            raise ValueError(f"a socket to listen on {why}")
 
 
 def _check_workers(workers: int, limits: Limits) -> None:

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from aiodicom.shares import Share, Shares
 from aiodicom.signals import ENDS, NUMBERS, Insistence, die_of, put_back
+from aiodicom.systemd import Notifier
 from aiodicom.worker import GO, HURRY, READY, RELOAD, Worker
 
 __all__ = ["Workers"]
@@ -75,6 +76,8 @@ class Workers:
         What each of them does, in a process of its own. It returns when it was told to stop.
     shares : Shares
         A slot for each of them.
+    notifier : Notifier
+        Told what only the parent knows.
     on_ready : callable
         Called in the parent when all of them are ready.
     on_stopping : callable
@@ -88,6 +91,7 @@ class Workers:
         count: int,
         work: Callable[[Worker], None],
         shares: Shares,
+        notifier: Notifier,
         *,
         on_ready: Callable[[], None],
         on_stopping: Callable[[], None],
@@ -96,6 +100,8 @@ class Workers:
         self._count = count
         self._work = work
         self._shares = shares
+        self._notifier = notifier
+        self._alive_at = 0.0
         self._on_ready = on_ready
         self._on_stopping = on_stopping
         self._grace = grace
@@ -184,6 +190,9 @@ class Workers:
         for child in list(self._children.values()):
             self._look_after(child)
         now = time.monotonic()
+        if self._notifier.watchdog is not None and self._alive_at <= now:
+            self._alive_at = now + self._notifier.watchdog
+            self._notifier.alive()
         for index in [index for index, due in self._missing.items() if due <= now]:
             del self._missing[index]
             self._replace(index)
@@ -192,6 +201,8 @@ class Workers:
 
     def _patience(self) -> float | None:
         dues = list(self._missing.values())
+        if self._notifier.watchdog is not None:
+            dues.append(self._alive_at)
         if self._deadline is not None:
             dues.append(self._deadline)
         return max(0.0, min(dues) - time.monotonic()) if dues else None
@@ -283,6 +294,7 @@ class Workers:
         self._is_stopping = True
         self._deadline = time.monotonic() + self._grace + MORE_GRACE
         self._missing.clear()
+        self._notifier.stopping()
         self._on_stopping()
         for child in self._children.values():
             os.kill(child.pid, signal.SIGTERM)
@@ -290,8 +302,10 @@ class Workers:
     def _reload(self) -> None:
         """Have all workers read files again, and those that will replace them as well."""
         self._has_reloaded = True
+        self._notifier.reloading()
         for child in self._children.values():
             _say(child, RELOAD)
+        self._notifier.reloaded()
 
     def _kill(self) -> None:
         self._deadline = None
@@ -343,6 +357,7 @@ class Workers:
         """Be a worker, in its process: nothing of the parent's is run or held here."""
         code = 1
         try:
+            _name_process(f"worker {worker.share.index + 1}")
             self._restore_signals()
             self._selector.close()
             for end in (self._signals, self._wakeup, *(c.channel for c in self._children.values())):
@@ -362,6 +377,13 @@ class Workers:
 
 def _heard(number: int, frame: object) -> None:
     """Do nothing: the wake-up descriptor has it."""
+
+
+def _name_process(name: str) -> None:
+    """Have records of `logging` tell whose they are: this is what their processName is."""
+    import multiprocessing  # which one process alone has no need of
+
+    multiprocessing.current_process().name = name
 
 
 def _say(child: _Child, what: bytes) -> None:

@@ -28,7 +28,7 @@ FLOORS = (
         "signals",
         "reloading",
     ),
-    ("requests", "objects", "accepting", "worker"),
+    ("requests", "objects", "accepting", "worker", "systemd"),
     ("answering",),
     ("association", "workers", "running"),
     ("protocol", "storage"),

@@ -251,7 +251,9 @@ def _write_line(descriptor: int | None, record: logging.LogRecord) -> None:
     """
     # Marked as the seeds do: F for what ends the command, else its level's letter.
     letter = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
-    line = f"{letter}: {record.getMessage()}\n".encode(errors="backslashreplace")
+    worker = record.processName or ""
+    whose = f"{worker}: " if worker.startswith("worker ") else ""
+    line = f"{letter}: {whose}{record.getMessage()}\n".encode(errors="backslashreplace")
     if descriptor is not None and os.isatty(descriptor):
         line = b"\r\x1b[K" + line  # a progress bar may stand there
     with contextlib.suppress(OSError):
