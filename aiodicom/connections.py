@@ -102,6 +102,10 @@ class Connections:
                 await self._changed.wait()
         return not self.made
 
+    def take(self, accepted: socket.socket) -> None:
+        """Have a connection that somebody else has accepted."""
+        self._open(accepted, accepted.getpeername())
+
     # Opening -------------------------------------------------------------------------------------
 
     def _open(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:

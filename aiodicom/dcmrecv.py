@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
+from aiodicom.cli.ending import GRACE, needs_port
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
 from aiodicom.cli.receiving import (
@@ -51,7 +52,7 @@ COMMAND = Command(
             ),
         ),
         PROFILE,
-        Group("processing options", (WORKERS,)),
+        Group("processing options", (WORKERS, GRACE)),
         *tls_options(acceptor=True),
         Group(
             "output options",
@@ -100,6 +101,8 @@ COMMAND = Command(
     },
     tls_rules(acceptor=True),
     TLS_ANSWERS,
+    (needs_port,),
+    ("port",),
 )  # fmt: skip
 
 

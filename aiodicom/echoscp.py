@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
+from aiodicom.cli.ending import GRACE, needs_port
 from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
 from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
@@ -24,7 +25,7 @@ COMMAND = Command(
         GENERAL_OF_RECEIVERS,
         network_options("ECHOSCP", "30", "30", 16382),
         preference_options(plus_prefix=False),
-        Group("processing options", (WORKERS,)),
+        Group("processing options", (WORKERS, GRACE)),
         *tls_options(acceptor=True),
     ),
     {
@@ -37,6 +38,8 @@ COMMAND = Command(
     },
     tls_rules(acceptor=True),
     TLS_ANSWERS,
+    (needs_port,),
+    ("port",),
 )
 
 PHRASES = {"Association Received": "Accepting Association", "Association Accepted": None}

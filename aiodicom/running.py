@@ -7,7 +7,8 @@ import contextlib
 import importlib.util
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -47,6 +48,9 @@ class Runnable(Protocol):
     def where(self) -> str:
         """Where it is to be found."""
 
+    async def converse(self, connected: socket.socket) -> None:
+        """Serve a connection to its end."""
+
     def hurry(self) -> None:
         """Give what runs no more time, now or when it stops."""
 
@@ -54,10 +58,10 @@ class Runnable(Protocol):
         """Read files again."""
 
 
-def run_here(server: Runnable, notifier: Notifier) -> None:
-    """Run a server in this process until SIGINT or SIGTERM."""
+def run_here(server: Runnable, notifier: Notifier, connected: socket.socket | None = None) -> None:
+    """Run a server in this process until SIGINT or SIGTERM, or for one connection."""
     with Signals() as signals:
-        _run(lambda: _serve(server, signals, notifier))
+        _run(lambda: _serve(server, signals, notifier, connected))
 
 
 def run_worker(server: Runnable, worker: Worker) -> None:
@@ -70,13 +74,29 @@ def _run(serve: Callable[[], Awaitable[None]]) -> None:
     anyio.run(serve, backend_options={"use_uvloop": uvloop_is_there})
 
 
-async def _serve(server: Runnable, signals: Signals, notifier: Notifier) -> None:
+async def _serve(
+    server: Runnable, signals: Signals, notifier: Notifier, connected: socket.socket | None
+) -> None:
     told = _Told(server, notifier)
     with signals.heard_by(told), contextlib.suppress(StoppedEarly):
         async with _watched(notifier), server, told.reloads:
-            notifier.ready(f"Listening on {server.where}")
-            await told.to_stop.wait()
+            if connected is None:
+                notifier.ready(f"Listening on {server.where}")
+                await told.to_stop.wait()
+            else:
+                await _first(server.converse(connected), told.to_stop.wait())
             notifier.stopping()
+
+
+async def _first(*awaitables: Coroutine[object, object, object]) -> None:
+    """Wait until one of several has ended; the others are cancelled."""
+    tasks = [asyncio.create_task(each) for each in awaitables]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 @contextlib.asynccontextmanager

@@ -193,13 +193,15 @@ class Server:
         else:
             given = self._given
             self._listen(await listen(self._host, self._port) if given is None else given)
-            logger.info("Listening on %s", self.where)
+            if self._sockets:
+                logger.info("Listening on %s", self.where)
 
     def _listen(self, sockets: Sequence[socket.socket]) -> None:
         self._sockets = list(sockets)
         for listening in sockets:
             listening.setblocking(False)
-        self._port = self.addresses[0][1]
+        if self._sockets:
+            self._port = self.addresses[0][1]
 
     async def _enter_handlers(self) -> None:
         service = self._service
@@ -272,12 +274,23 @@ class Server:
             listening.close()
         self._sockets = []
 
-    def run(self) -> None:
+    async def converse(self, connected: socket.socket) -> None:
+        """Serve a connection that somebody else has accepted, until there is none."""
+        self._connections.take(connected)
+        await self._connections.wait_empty(math.inf)
+
+    def run(self, connected: socket.socket | None = None) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
 
         For a program that is a DICOM receiver and nothing else: it may have as many files open
         as the system lets it. Of a server of several workers every one of them is a process that
         is forked here: no other thread runs then.
+
+        Parameters
+        ----------
+        connected : socket.socket, optional
+            A connection that somebody else has accepted, as inetd does. It alone is served then,
+            to its end, and no port is listened on.
 
         Raises
         ------
@@ -285,8 +298,10 @@ class Server:
             Where the port cannot be listened on, or a handler cannot be set up.
         """
         raise_open_files_limit()
-        if self._workers == 1:
-            run_here(self, Notifier())
+        if connected is not None:
+            self._given = ()
+        if self._workers == 1 or connected is not None:
+            run_here(self, Notifier(), connected)
             return
         shares, notifier, given = Shares(self._workers), Notifier(), self._given
         self._listen(listen_now(self._host, self._port) if given is None else given)

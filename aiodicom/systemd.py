@@ -14,7 +14,7 @@ from collections.abc import Mapping, MutableMapping
 
 from aiodicom.listening import why_not_listening
 
-__all__ = ["Notifier", "has_sockets", "take_sockets"]
+__all__ = ["Notifier", "has_sockets", "take_descriptors", "take_sockets"]
 
 logger = logging.getLogger("aiodicom.systemd")
 
@@ -48,24 +48,35 @@ def take_sockets(environ: MutableMapping[str, str] = os.environ) -> list[socket.
     OSError
         Where one of them is not a socket that listens on a TCP port.
     """
-    is_ours = has_sockets(environ)
-    count = environ.pop("LISTEN_FDS", "0")
-    names = environ.pop("LISTEN_FDNAMES", "").split(":")
-    environ.pop("LISTEN_PID", None)
-    if not is_ours:
-        return []
-    if not count.isdecimal():
-        raise OSError(f"LISTEN_FDS is {count!r}: it must be how many sockets there are")
+    names = environ.get("LISTEN_FDNAMES", "").split(":")
     taken: list[socket.socket] = []
     try:
-        for index in range(int(count)):
-            name = names[index] if index < len(names) else ""
-            taken.append(_take(FIRST + index, name))
+        for index, descriptor in enumerate(take_descriptors(environ)):
+            taken.append(_take(descriptor, names[index] if index < len(names) else ""))
     except OSError:
         for each in taken:
             each.close()
         raise
     return taken
+
+
+def take_descriptors(environ: MutableMapping[str, str] = os.environ) -> range:
+    """Return the numbers of what this process was handed; the variables are removed.
+
+    Raises
+    ------
+    OSError
+        Where they say nothing that can be understood.
+    """
+    is_ours = has_sockets(environ)
+    count = environ.get("LISTEN_FDS", "")
+    for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+        environ.pop(name, None)
+    if not is_ours:
+        return range(0)
+    if not count.isdecimal():
+        raise OSError(f"LISTEN_FDS is {count!r}: it must be how many sockets there are")
+    return range(FIRST, FIRST + int(count))
 
 
 def _take(descriptor: int, name: str) -> socket.socket:

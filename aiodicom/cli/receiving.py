@@ -7,12 +7,14 @@ import contextlib
 import dataclasses
 import logging
 import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from aiodicom.association import Service
 from aiodicom.cli.common import DEFAULTS, Failed, reason
+from aiodicom.cli.ending import sockets_of, take_connection
 from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
@@ -22,6 +24,7 @@ from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
 from aiodicom.limits import Limits
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
 from aiodicom.server import Server
+from aiodicom.signals import ENDS
 from aiodicom.storage.schemes import Layout
 from aiodicom.wire.buffers import Block
 from aiodicom.wire.dimse import Status
@@ -53,6 +56,7 @@ RECEIVER_DEFAULTS: Mapping[str, object] = {
     "host": None,
     "association": 30.0,
     "workers": 1,
+    "grace": 5.0,
 }
 """What stands of the options of all receivers where nothing is said."""
 
@@ -77,6 +81,9 @@ DURABILITY = Option(
     "[w]hat", _durability,
 )  # fmt: skip
 
+
+NO_CONNECTION = 99
+"""The exit code where inetd's connection is not there, as DCMTK has it."""
 
 MAXIMUM_WORKERS = 128
 """More would have too little each of the memory that all of them may use."""
@@ -216,10 +223,15 @@ def server_of(
     Failed
         Where there cannot be one.
     """
+    codes = codes or ExitCodes()
     try:
         ssl = acceptor_context(settings)
     except DicomError as error:
-        raise Failed(str(error), (codes or ExitCodes()).tls) from None
+        raise Failed(str(error), codes.tls) from None
+    try:
+        sockets = None if settings.get("inetd") else sockets_of(settings)
+    except OSError as error:
+        raise Failed(reason(error), codes.listening) from None
     level = logging.INFO if settings["verbose_pc"] else logging.DEBUG
     service = Service(
         policy,
@@ -233,16 +245,18 @@ def server_of(
         service,
         ae_title=settings["ae_title"],
         host=host_of(settings),
-        port=settings["port"],
+        port=settings["port"] or 0,
         ssl=ssl,
         limits=receiving.limits,
         timeouts=timeouts_of(settings),
+        grace=settings["grace"],
         workers=settings["workers"],
+        sockets=sockets,
     )
 
 
-def run(server: Server, codes: ExitCodes | None = None) -> None:
-    """Run a server until SIGINT or SIGTERM.
+def run(server: Server, codes: ExitCodes | None = None, *, inetd: bool = False) -> None:
+    """Run a server until SIGINT or SIGTERM, or for the one connection that inetd has accepted.
 
     Raises
     ------
@@ -250,9 +264,16 @@ def run(server: Server, codes: ExitCodes | None = None) -> None:
         Where it cannot start.
     """
     try:
-        server.run()
+        connected = take_connection() if inetd else None
+    except OSError as error:
+        raise Failed(reason(error), NO_CONNECTION) from None
+    try:
+        server.run(connected)
     except OSError as error:
         raise Failed(reason(error), (codes or ExitCodes()).listening) from None
+    finally:
+        for number in ENDS:  # what has ended well is not to end by a late signal
+            signal.signal(number, signal.SIG_IGN)
 
 
 def admission(*, refuses: bool, rejects: bool) -> Authorize | None:
