@@ -58,9 +58,15 @@ class Runnable(Protocol):
         """Read files again."""
 
 
-def run_here(server: Runnable, notifier: Notifier, connected: socket.socket | None = None) -> None:
+def run_here(
+    server: Runnable,
+    notifier: Notifier,
+    connected: socket.socket | None = None,
+    *,
+    is_last: bool = False,
+) -> None:
     """Run a server in this process until SIGINT or SIGTERM, or for one connection."""
-    with Signals() as signals:
+    with Signals(is_last=is_last) as signals:
         _run(lambda: _serve(server, signals, notifier, connected))
 
 

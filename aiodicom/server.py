@@ -279,7 +279,7 @@ class Server:
         self._connections.take(connected)
         await self._connections.wait_empty(math.inf)
 
-    def run(self, connected: socket.socket | None = None) -> None:
+    def run(self, connected: socket.socket | None = None, *, is_last: bool = False) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
 
         For a program that is a DICOM receiver and nothing else: it may have as many files open
@@ -291,6 +291,9 @@ class Server:
         connected : socket.socket, optional
             A connection that somebody else has accepted, as inetd does. It alone is served then,
             to its end, and no port is listened on.
+        is_last : bool
+            Whether the process ends afterwards: SIGINT and SIGTERM are ignored then. By default
+            it goes on with the signal handlers that it had.
 
         Raises
         ------
@@ -301,7 +304,7 @@ class Server:
         if connected is not None:
             self._given = ()
         if self._workers == 1 or connected is not None:
-            run_here(self, Notifier(), connected)
+            run_here(self, Notifier(), connected, is_last=is_last)
             return
         shares, notifier, given = Shares(self._workers), Notifier(), self._given
         self._listen(listen_now(self._host, self._port) if given is None else given)
@@ -319,6 +322,7 @@ class Server:
                 on_ready=tell_ready,
                 on_stopping=self._close_sockets,
                 grace=self._grace,
+                is_last=is_last,
             ).run()
         finally:
             self._close_sockets()

@@ -18,6 +18,9 @@ ENDS = (signal.SIGINT, signal.SIGTERM)
 
 NUMBERS = (*ENDS, signal.SIGHUP)
 
+HARMLESS = signal.SIGURG
+"""A signal that does nothing to a process that does not hear it."""
+
 ECHO = 1.0
 """Seconds within which a second signal is the first one, come by another way: whoever sends one to
 a process and to its group, as `timeout` does, has said it once."""
@@ -58,10 +61,18 @@ class Signals:
 
     A context manager, in the main thread. The third signal that ends a server ends the process,
     as if nobody had heard it.
+
+    Parameters
+    ----------
+    is_last : bool
+        Whether the process ends afterwards: further signals are ignored then. Else those that
+        were heard before are heard again as they were.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_last: bool = False) -> None:
+        self._is_last = is_last
         self._insistence = Insistence()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._listener: Listener | None = None
         self._waiting: list[tuple[int, int]] = []
         self._before: dict[signal.Signals, Any] = {}
@@ -77,47 +88,58 @@ class Signals:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        put_back(self._before)
+        put_back(self._before, is_last=self._is_last)
 
     @contextlib.contextmanager
     def heard_by(self, listener: Listener) -> Iterator[None]:
         """Have the running loop tell a listener while the body runs, and what came before."""
-        loop = asyncio.get_running_loop()
-        for number in NUMBERS:
-            loop.add_signal_handler(number, self._hear, number)
+        # Not `add_signal_handler` for each: to remove one makes it deadly for a moment. A loop
+        # that hears any signal is woken by all of them.
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(HARMLESS, _nothing)
         self._listener = listener
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            self._tell(*each)
+        for number, times in waiting:
+            _tell(listener, number, times)
         try:
             yield
         finally:
-            self._listener = None
-            for number in NUMBERS:
-                loop.remove_signal_handler(number)  # now it would end us: not for long
-                signal.signal(number, self._hear)
+            loop, self._loop = self._loop, None
+            loop.remove_signal_handler(HARMLESS)
 
-    def _hear(self, number: int, _: FrameType | None = None) -> None:
+    def _hear(self, number: int, _: FrameType | None) -> None:
         times = 0 if number == signal.SIGHUP else self._insistence.again()
         if times == 3:
             die_of(number)
-        if times or number == signal.SIGHUP:
-            self._tell(number, times)
-
-    def _tell(self, number: int, times: int) -> None:
-        if self._listener is None:
+        if not times and number != signal.SIGHUP:
+            return
+        if self._loop is None or self._listener is None:
             self._waiting.append((number, times))
-        elif times == 0:
-            self._listener.reload()
-        elif times == 1:
-            self._listener.stop(signal.Signals(number))
         else:
-            self._listener.hurry(signal.Signals(number))
+            self._loop.call_soon_threadsafe(_tell, self._listener, number, times)
 
 
-def put_back(handlers: Mapping[signal.Signals, Any]) -> None:
-    """Install signal handlers that `signal.signal` has returned."""
+def _tell(listener: Listener, number: int, times: int) -> None:
+    if times == 0:
+        listener.reload()
+    elif times == 1:
+        listener.stop(signal.Signals(number))
+    else:
+        listener.hurry(signal.Signals(number))
+
+
+def _nothing() -> None:
+    """Hear a signal that nobody needs to hear."""
+
+
+def put_back(handlers: Mapping[signal.Signals, Any], *, is_last: bool = False) -> None:
+    """Install signal handlers that `signal.signal` has returned.
+
+    Where a process that was told to end is about to, what tells it once more is ignored.
+    """
     for number, handler in handlers.items():
+        if is_last and number in ENDS:
+            handler = signal.SIG_IGN
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 

@@ -84,6 +84,8 @@ class Workers:
         Called in the parent before they are told to stop.
     grace : float
         Seconds that they have to end, besides what every one needs.
+    is_last : bool
+        Whether the process ends afterwards: the signals that end a server are ignored then.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Workers:
         on_ready: Callable[[], None],
         on_stopping: Callable[[], None],
         grace: float,
+        is_last: bool = False,
     ) -> None:
         self._count = count
         self._work = work
@@ -105,6 +108,7 @@ class Workers:
         self._on_ready = on_ready
         self._on_stopping = on_stopping
         self._grace = grace
+        self._is_last = is_last
         self._children: dict[int, _Child] = {}
         self._missing: dict[int, float] = {}  # when they are due
         self._delays: dict[int, float] = {}  # before they are replaced the next time
@@ -160,13 +164,13 @@ class Workers:
         try:
             yield
         finally:
-            self._restore_signals()
+            self._restore_signals(is_last=self._is_last)
             self._selector.close()
             self._signals.close()
             self._wakeup.close()
 
-    def _restore_signals(self) -> None:
-        put_back(self._handlers_before)
+    def _restore_signals(self, *, is_last: bool = False) -> None:
+        put_back(self._handlers_before, is_last=is_last)
         signal.set_wakeup_fd(self._fd_before)
 
     def _take_signals(self) -> None:

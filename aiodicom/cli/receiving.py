@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,7 +23,6 @@ from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
 from aiodicom.limits import Limits
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
 from aiodicom.server import Server
-from aiodicom.signals import ENDS
 from aiodicom.storage.schemes import Layout
 from aiodicom.wire.buffers import Block
 from aiodicom.wire.dimse import Status
@@ -268,12 +266,9 @@ def run(server: Server, codes: ExitCodes | None = None, *, inetd: bool = False) 
     except OSError as error:
         raise Failed(reason(error), NO_CONNECTION) from None
     try:
-        server.run(connected)
+        server.run(connected, is_last=True)
     except OSError as error:
         raise Failed(reason(error), (codes or ExitCodes()).listening) from None
-    finally:
-        for number in ENDS:  # what has ended well is not to end by a late signal
-            signal.signal(number, signal.SIG_IGN)
 
 
 def admission(*, refuses: bool, rejects: bool) -> Authorize | None:
