@@ -36,6 +36,8 @@ YOUNG = 10.0
 
 MORE_GRACE = 15.0
 """Seconds beyond their grace that workers have to end, for handlers and what follows objects."""
+INIT = 1
+"""The process that gets the children of those that have ended: in a container perhaps this one."""
 
 
 @dataclass(slots=True)
@@ -193,6 +195,8 @@ class Workers:
         self._take_signals()  # first: one for all may have ended a worker before we looked
         for child in list(self._children.values()):
             self._look_after(child)
+        if os.getpid() == INIT:
+            self._take_in_orphans()
         now = time.monotonic()
         if self._notifier.watchdog is not None and self._alive_at <= now:
             self._alive_at = now + self._notifier.watchdog
@@ -257,6 +261,14 @@ class Workers:
             delay = self._delay(child)
             logger.error("%s has ended with %s: replaced in %.1f s", child.name, how, delay)
             logger.debug("What it has ended with", exc_info=child.error())
+
+    def _take_in_orphans(self) -> None:
+        """Let go of processes that others have left behind, such as what commands have started."""
+        ours = {child.pid for child in self._children.values()}
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with contextlib.suppress(ChildProcessError):  # there is no process at all
+            while (found := os.waitid(os.P_ALL, 0, how)) is not None and found.si_pid not in ours:
+                os.waitpid(found.si_pid, 0)
 
     def _delay(self, child: _Child) -> float:
         """Have a worker replaced; return the seconds until then."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -356,3 +357,30 @@ def test_worker_that_is_forked_after_a_hang_up_has_read_again(tmp_path: Path) ->
         with Sender(receiver.port) as sender:
             sender.associate()
             assert sender.store(UID) == 0xA701
+
+
+def test_process_1_takes_in_what_commands_leave_behind(tmp_path: Path) -> None:
+    text = """
+    import ctypes, subprocess, aiodicom.workers
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become ours
+    aiodicom.workers.INIT = os.getpid()
+    def leave_behind():
+        command = ("sh", "-c", "sleep 0.1 & echo $!")
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+        logging.info("orphan %s", done.stdout.strip())
+    async def store(request):
+        request.dataset.discard()
+        await asyncio.to_thread(leave_behind)
+        return 0
+    aiodicom.run(store=store, port=port, workers=2)
+    """
+    with program(tmp_path, text) as receiver:
+        with Sender(receiver.port) as sender:
+            sender.associate()
+            assert sender.store(UID) == Status.SUCCESS
+        (pid,) = re.findall(r"orphan (\d+)", receiver.log)
+        for _ in tries("it is a zombie, or ours for ever"):
+            if not Path(f"/proc/{pid}").exists():
+                break
+        assert len(workers_of(receiver)) == 2
+        assert receiver.stop() == 0
