@@ -65,7 +65,7 @@ async def test_sender_without_a_pause_is_aborted_between_messages() -> None:
     keeper, stored = Keeper(), 0
     async with serving(store=keeper) as server, Peer(server.port) as peer:
         await peer.associate()
-        async with stopping(server):
+        async with stopping(server, grace=0.4):
             with contextlib.suppress(AssertionError):  # an A-ABORT instead of a response
                 while True:
                     assert await peer.store(f"1.2.{stored}") == Status.SUCCESS
@@ -308,8 +308,7 @@ def test_signal_while_it_starts_ends_it_when_it_has_started(tmp_path: Path) -> N
         assert receiver.lines[-1] == "INFO: left"
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGINT)])
 def test_signals_that_keep_coming_do_not_change_the_exit_code(
     tmp_path: Path, workers: str, number: signal.Signals
 ) -> None:

@@ -515,8 +515,15 @@ def wait_closed(port: int) -> None:
             return
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("to", ["parent", "parent-twice", "group"])
+@pytest.mark.parametrize(
+    ("number", "to"),
+    [
+        (signal.SIGTERM, "parent"),
+        (signal.SIGINT, "parent"),
+        (signal.SIGTERM, "parent-twice"),
+        (signal.SIGINT, "group"),
+    ],
+)
 def test_store_that_is_under_way_is_finished(
     tmp_path: Path, number: signal.Signals, to: str
 ) -> None:

@@ -9,13 +9,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from aiodicom import dcmrecv, echoscp, storescp
+from aiodicom.cli.options import UsageError
 from aiodicom.wire.dimse import Status
 from aiodicom.wire.pdu import Abort, encode_pdu
 from tests.peer import association_request
-from tests.processes import PATIENCE, Sender, run_command, visible
+from tests.processes import PATIENCE, Sender, visible
 
 COMMAND = (sys.executable, "-m", "aiodicom.storescp", "--inetd", "-od", "received")
 
@@ -136,13 +139,11 @@ def test_standard_input_that_is_no_connection_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_options_for_several_connections_are_refused(options: str, complaint: str) -> None:
-    done = run_command("storescp", "--inetd", *options.split())
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {complaint}")
+    with pytest.raises(UsageError, match=complaint):
+        storescp.COMMAND.parse(["--inetd", *options.split()])
 
 
-@pytest.mark.parametrize("command", ["storescp", "dcmrecv", "echoscp"])
-def test_port_is_missing_without_inetd_and_socket_unit(command: str) -> None:
-    done = run_command(command, "-v")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: missing parameter port")
+@pytest.mark.parametrize("command", [storescp, dcmrecv, echoscp])
+def test_port_is_missing_without_inetd_and_socket_unit(command: ModuleType) -> None:
+    with pytest.raises(UsageError, match="missing parameter port"):
+        command.COMMAND.parse(["-v"])
