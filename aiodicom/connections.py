@@ -74,11 +74,15 @@ class Connections:
         self._around = around
         self._accepting = Accepting(sockets, self._share, self._open)
 
+    def stop_accepting(self) -> None:
+        """Accept no more; what there is goes on."""
+        if self._accepting is not None:
+            self._accepting.close()
+
     def stop(self) -> None:
         """Accept no more; have associations finish what runs; end the rest."""
         self._stopping = True
-        if self._accepting is not None:
-            self._accepting.close()
+        self.stop_accepting()
         if self._ssl is not None:  # these have nothing that could be finished
             for task in self.opening:
                 task.cancel()
@@ -100,6 +104,10 @@ class Connections:
                 self._changed.clear()
                 await self._changed.wait()
         return not self.made
+
+    def take(self, accepted: socket.socket) -> None:
+        """Have a connection that somebody else has accepted."""
+        self._open(accepted, accepted.getpeername())
 
     # Opening -------------------------------------------------------------------------------------
 

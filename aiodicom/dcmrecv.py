@@ -10,6 +10,7 @@ from typing import Any
 
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
+from aiodicom.cli.ending import GRACE, needs_port
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
 from aiodicom.cli.receiving import (
@@ -52,7 +53,7 @@ COMMAND = Command(
             ),
         ),
         PROFILE,
-        Group("processing options", (WORKERS,)),
+        Group("processing options", (WORKERS, GRACE)),
         ACCESS,
         *tls_options(acceptor=True),
         Group(
@@ -102,6 +103,8 @@ COMMAND = Command(
     },
     (*ACCESS_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
+    (needs_port,),
+    ("port",),
 )  # fmt: skip
 
 

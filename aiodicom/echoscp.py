@@ -8,6 +8,7 @@ from typing import Any
 
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
+from aiodicom.cli.ending import GRACE, needs_port
 from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
 from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
@@ -25,7 +26,7 @@ COMMAND = Command(
         GENERAL_OF_RECEIVERS,
         network_options("ECHOSCP", "30", "30", 16382),
         preference_options(plus_prefix=False),
-        Group("processing options", (WORKERS,)),
+        Group("processing options", (WORKERS, GRACE)),
         ACCESS,
         *tls_options(acceptor=True),
     ),
@@ -39,6 +40,8 @@ COMMAND = Command(
     },
     (*ACCESS_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
+    (needs_port,),
+    ("port",),
 )
 
 PHRASES = {"Association Received": "Accepting Association", "Association Accepted": None}

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["listen", "listen_now"]
+__all__ = ["listen", "listen_now", "why_not_listening"]
 
 BACKLOG = 1024
 """Connections that wait to be accepted."""
@@ -49,6 +49,24 @@ def listen_now(host: str | None, port: int) -> list[socket.socket]:
         if host:
             found = socket.getaddrinfo(host, port, type=_STREAM, flags=_PASSIVE)
         return _open(found, port)
+
+
+def why_not_listening(given: socket.socket) -> str:
+    """Return why a socket of somebody else's cannot be served on, or nothing where it can."""
+    if given.family not in (socket.AF_INET, socket.AF_INET6):
+        return f"is a socket of {_family(given.family)}, not of TCP"
+    if given.type != socket.SOCK_STREAM:
+        return "is no stream socket"
+    if not given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        return "does not listen"
+    return ""
+
+
+def _family(number: int) -> str:
+    try:
+        return socket.AddressFamily(number).name
+    except ValueError:
+        return f"address family {number}"
 
 
 @contextlib.contextmanager

@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import dataclasses
 import functools
-import importlib.util
 import logging
-import signal
+import math
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, ParamSpec, Self
 
@@ -22,11 +21,14 @@ from aiodicom.association import Service
 from aiodicom.connections import Connections
 from aiodicom.describe import uid_name
 from aiodicom.limits import Limits, Timeouts
-from aiodicom.listening import listen, listen_now
+from aiodicom.listening import listen, listen_now, why_not_listening
 from aiodicom.open_files import raise_open_files_limit
 from aiodicom.protocol import Surroundings
+from aiodicom.reloading import Reloading
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
+from aiodicom.running import StoppedEarly, run_here, run_worker
 from aiodicom.shares import Share, Shares
+from aiodicom.systemd import Notifier
 from aiodicom.wire.buffers import SLAB_SIZE, Pool
 from aiodicom.wire.negotiation import VERIFICATION, make_policy
 from aiodicom.worker import Worker
@@ -43,6 +45,9 @@ logger = logging.getLogger("aiodicom.server")
 
 MAXIMUM_LENGTH = 1 << 17
 """Bytes of a P-DATA-TF that peers are told: few heads, and the most that DCMTK's senders use."""
+
+LINGER = 1.0
+"""Seconds for which a stop lets associations go on, at most half of the grace."""
 
 _P = ParamSpec("_P")
 
@@ -68,6 +73,7 @@ class Server:
         timeouts: Timeouts | None = None,
         grace: float = 5,
         workers: int = 1,
+        sockets: Sequence[socket.socket] | None = None,
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError(f"{port} is no TCP port: 0 to 65535")
@@ -75,6 +81,8 @@ class Server:
             raise ValueError(f"{grace} s are no grace: 0 or more")
         self._limits = limits or Limits()
         _check_workers(workers, self._limits)
+        if sockets is not None:
+            _check_sockets(sockets)
         self.ae_title = check_ae_title(ae_title)
         self._service = service
         self._host = host
@@ -86,11 +94,18 @@ class Server:
         self._worker: Worker | None = None
         self._share = Share(Shares())
         self._connections = Connections(self._share, ssl)
+        self._given = sockets
         self._sockets: list[socket.socket] = []
         self._handlers = contextlib.AsyncExitStack()
+        parts = (service.access, ssl, service.store, service.echo)
+        self._reloading = Reloading((*parts, service.authorize))
         self._surroundings: Surroundings | None = None
         self._stopped = asyncio.Event()
         self._ended = asyncio.Event()
+        self._starting: anyio.CancelScope | None = None
+        self._start_ended = asyncio.Event()
+        self._patience: anyio.CancelScope | None = None
+        self._deadline = math.inf  # of the stores that run when it stops
 
     # What it is ----------------------------------------------------------------------------------
 
@@ -103,6 +118,13 @@ class Server:
     def port(self) -> int:
         """The TCP port that it listens on: the one chosen, where 0 was asked for."""
         return self._port
+
+    @property
+    def where(self) -> str:
+        """Where it is to be found: its ports and its AE title."""
+        ports = dict.fromkeys(port for _, port in self.addresses)
+        several = f"ports {', '.join(map(str, ports))}" if len(ports) > 1 else f"port {self.port}"
+        return f"{several} as {self.ae_title}"
 
     @property
     def associations(self) -> int:
@@ -130,6 +152,8 @@ class Server:
         ------
         OSError
             Where the port cannot be listened on, or a handler cannot be set up.
+        RuntimeError
+            Where it is stopped meanwhile.
         """
         if self._surroundings is not None or self._stopped.is_set():
             raise RuntimeError("a server is started once: make another one")
@@ -150,25 +174,37 @@ class Server:
             connections.has_made,
             connections.has_lost,
         )
-        if logger.isEnabledFor(self._service.parameters_level):
-            await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
         try:
-            await self._enter_handlers()
-            if self._worker is not None:
-                await self._worker.ready()
-            else:
-                self._listen(await listen(self._host, self._port))
-                logger.info("Listening on port %d as %s", self.port, self.ae_title)
+            with anyio.CancelScope() as self._starting:
+                await self._set_up()
+            if self._starting.cancelled_caught or self._stopped.is_set():
+                raise StoppedEarly
         except BaseException:
             await self._handlers.aclose()
             raise
+        finally:
+            self._starting = None
+            self._start_ended.set()
         connections.accept(self._sockets, self._surroundings)
 
-    def _listen(self, sockets: list[socket.socket]) -> None:
-        self._sockets = sockets
+    async def _set_up(self) -> None:
+        if logger.isEnabledFor(self._service.parameters_level):
+            await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
+        await self._enter_handlers()
+        if self._worker is not None:
+            await self._worker.ready()
+        else:
+            given = self._given
+            self._listen(await listen(self._host, self._port) if given is None else given)
+            if self._sockets:
+                logger.info("Listening on %s", self.where)
+
+    def _listen(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets = list(sockets)
         for listening in sockets:
             listening.setblocking(False)
-        self._port = self.addresses[0][1]
+        if self._sockets:
+            self._port = self.addresses[0][1]
 
     async def _enter_handlers(self) -> None:
         service = self._service
@@ -178,40 +214,89 @@ class Server:
                 await self._handlers.enter_async_context(handler)
 
     async def stop(self, grace: float | None = None) -> None:
-        """Stop listening, let running stores end, then abort. Further calls wait for the first.
+        """Stop listening, let running stores end, then abort.
+
+        For a moment associations go on as if nothing were: who has just connected is served, and
+        who is about to leave may do so. Then what runs is finished, and each association is
+        aborted between two messages. After the grace whatever is left is aborted, and its
+        handlers are cancelled.
 
         Parameters
         ----------
         grace : float, optional
             Seconds that running stores have; by default what `serve` was told. A caller that is
-            cancelled gives them none.
+            cancelled gives them none. Further calls wait for the first; with a grace of their
+            own they can make it shorter.
         """
         if self._stopped.is_set():
+            if grace is not None:
+                self._shorten(grace)
             await self._ended.wait()
             return
         self._stopped.set()
-        connections = self._connections
+        self._shorten(self._grace if grace is None else grace)
         try:
-            connections.stop()
-            self._close_sockets()
-            await connections.wait_empty(self._grace if grace is None else grace)
+            if self._surroundings is not None:
+                await self._start_ended.wait()
+                await self._drain()
         finally:
             with anyio.CancelScope(shield=True):
-                await connections.abort()
+                self._connections.stop()
+                await self._connections.abort()
                 await self._handlers.aclose()
             self._ended.set()
+
+    async def _drain(self) -> None:
+        """Let what runs end until the deadline; whoever is just now coming or going as well."""
+        connections = self._connections
+        connections.stop_accepting()
+        self._close_sockets()
+        with anyio.CancelScope(deadline=self._deadline) as self._patience:
+            grace = self._deadline - asyncio.get_running_loop().time()
+            if not await connections.wait_empty(min(LINGER, grace / 2)):
+                connections.stop()
+                await connections.wait_empty(math.inf)
+
+    def hurry(self) -> None:
+        """Give running stores no more time: neither now nor when the server will stop.
+
+        They are aborted. What was acknowledged is stored, and what was not may be.
+        """
+        self._shorten(0)
+        if self._starting is not None:
+            self._starting.cancel()
+
+    def _shorten(self, grace: float) -> None:
+        due = asyncio.get_running_loop().time() + grace
+        self._deadline = min(self._deadline, due)
+        if self._patience is not None:
+            self._patience.deadline = self._deadline
 
     def _close_sockets(self) -> None:
         for listening in self._sockets:
             listening.close()
         self._sockets = []
 
-    def run(self) -> None:
+    async def converse(self, connected: socket.socket) -> None:
+        """Serve a connection that somebody else has accepted, until there is none."""
+        self._connections.take(connected)
+        await self._connections.wait_empty(math.inf)
+
+    def run(self, connected: socket.socket | None = None, *, is_last: bool = False) -> None:
         """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
 
         For a program that is a DICOM receiver and nothing else: it may have as many files open
         as the system lets it. Of a server of several workers every one of them is a process that
         is forked here: no other thread runs then.
+
+        Parameters
+        ----------
+        connected : socket.socket, optional
+            A connection that somebody else has accepted, as inetd does. It alone is served then,
+            to its end, and no port is listened on.
+        is_last : bool
+            Whether the process ends afterwards: SIGINT and SIGTERM are ignored then. By default
+            it goes on with the signal handlers that it had.
 
         Raises
         ------
@@ -219,45 +304,50 @@ class Server:
             Where the port cannot be listened on, or a handler cannot be set up.
         """
         raise_open_files_limit()
-        if self._workers == 1:
-            _run(self._serve_until_signal)
+        if connected is not None:
+            self._given = ()
+        if self._workers == 1 or connected is not None:
+            run_here(self, Notifier(), connected, is_last=is_last)
             return
-        shares = Shares(self._workers)
-        self._listen(listen_now(self._host, self._port))
+        shares, notifier, given = Shares(self._workers), Notifier(), self._given
+        self._listen(listen_now(self._host, self._port) if given is None else given)
+
+        def tell_ready() -> None:
+            logger.info("Listening on %s, %d workers", self.where, self._workers)
+            notifier.ready(f"Listening on {self.where}, {self._workers} workers")
+
         try:
             Workers(
                 self._workers,
                 self._work,
                 shares,
-                on_ready=self._tell_ready,
+                notifier,
+                on_ready=tell_ready,
                 on_stopping=self._close_sockets,
                 grace=self._grace,
+                is_last=is_last,
             ).run()
         finally:
             self._close_sockets()
-
-    async def _serve_until_signal(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            async with self:
-                async for number in signals:
-                    logger.info("Stopping: %s", signal.Signals(number).name)
-                    return
-
-    def _tell_ready(self) -> None:
-        where = f"port {self.port} as {self.ae_title}"
-        logger.info("Listening on %s, %d workers", where, self._workers)
 
     def _work(self, worker: Worker) -> None:
         """Be one of several workers, in its process."""
         self._worker, self._share = worker, worker.share
         self._connections = Connections(worker.share, self._ssl)
-        _run(self._serve_until_told)
+        run_worker(self, worker)
 
-    async def _serve_until_told(self) -> None:
-        assert self._worker is not None
-        with self._worker.attending():
-            async with self:
-                await self._worker.wait_stop()
+    async def reload(self) -> bool:
+        """Read files again: of access rules, keys and certificates, and of handlers.
+
+        Associations go on. What can be read again has a method ``reload`` (`Reloadable`); what
+        was read, and what could not be, is logged. `run` does this at SIGHUP.
+
+        Returns
+        -------
+        bool
+            Whether nothing failed. What failed is as it was before.
+        """
+        return await self._reloading.reload()
 
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
@@ -283,6 +373,7 @@ def serve(
     timeouts: Timeouts | None = None,
     grace: float = 5,
     workers: int = 1,
+    sockets: Sequence[socket.socket] | None = None,
 ) -> Server:
     """Make a DICOM acceptor, to be entered with ``async with``.
 
@@ -332,6 +423,10 @@ def serve(
         How many processes `Server.run` makes, on one port. Limits hold for all of them together,
         and each one has its part of ``Limits.buffered_bytes``. Handlers are entered in every one,
         and share nothing. A server of several cannot be entered.
+    sockets : sequence of socket.socket, optional
+        What to listen on, instead of `host` and `port`: TCP sockets that listen already, such as
+        those of `aiodicom.systemd.take_sockets`. They are the server's from its start on. Others
+        who have them may go on accepting when it stops.
 
     Raises
     ------
@@ -355,6 +450,7 @@ def serve(
         timeouts=timeouts,
         grace=grace,
         workers=workers,
+        sockets=sockets,
     )
 
 
@@ -376,9 +472,13 @@ def _ran(make: Callable[_P, Server]) -> Callable[_P, None]:
 run = _ran(serve)
 
 
-def _run(serve: Callable[[], Awaitable[None]]) -> None:
-    uvloop_is_there = importlib.util.find_spec("uvloop") is not None
-    anyio.run(serve, backend_options={"use_uvloop": uvloop_is_there})
+def _check_sockets(sockets: Sequence[socket.socket]) -> None:
+    if not sockets:
+        raise ValueError("no sockets: leave them out to listen on a port")
+    for each in sockets:
+        why = why_not_listening(each)
+        if why:
+            raise ValueError(f"a socket to listen on {why}")
 
 
 def _check_workers(workers: int, limits: Limits) -> None:

@@ -58,8 +58,8 @@ class Share:
     """
 
     def __init__(self, shares: Shares, index: int = 0) -> None:
+        self.index = index
         self._all = shares
-        self._index = index
         self._left_to = (index, 0)
         self._in_vain = 0
         self._passed_over: dict[int, int] = {}
@@ -69,24 +69,24 @@ class Share:
     @property
     def associations(self) -> int:
         """How many associations this worker has."""
-        return self._all.associations[self._index]
+        return self._all.associations[self.index]
 
     def serve(self, is_serving: bool) -> None:
         """Say whether this worker accepts connections."""
-        self._all.serving[self._index] = is_serving
+        self._all.serving[self.index] = is_serving
 
     def accepted(self) -> None:
         """Count a connection that was taken from the listening socket."""
-        self._all.accepted[self._index] += 1
+        self._all.accepted[self.index] += 1
 
     def add_connection(self, number: int = 1) -> int:
         """Count a connection more, or less; return how many all workers have."""
-        self._all.connections[self._index] += number
+        self._all.connections[self.index] += number
         return sum(self._all.connections)
 
     def add_association(self, number: int = 1) -> int:
         """Count an association more, or less; return how many all workers have."""
-        self._all.associations[self._index] += number
+        self._all.associations[self.index] += number
         return sum(self._all.associations)
 
     # Spreading -----------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ class Share:
         if least is None:
             return BATCH
         fewest = self._all.connections[least]
-        return min(fewest + (fewest >> 3) + 1 - self._all.connections[self._index], BATCH)
+        return min(fewest + (fewest >> 3) + 1 - self._all.connections[self.index], BATCH)
 
     def leave(self) -> None:
         """Begin to leave connections to the worker that has the fewest."""
@@ -142,7 +142,7 @@ class Share:
         """Return which other worker has the fewest connections, of those that accept any."""
         least, fewest = None, 0
         for index, count in enumerate(self._all.connections):
-            if index == self._index or not self._all.serving[index]:
+            if index == self.index or not self._all.serving[index]:
                 continue
             if self._passed_over and self._is_passed_over(index):
                 continue

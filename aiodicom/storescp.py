@@ -10,6 +10,7 @@ from typing import Any
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
+from aiodicom.cli.ending import GRACE, INETD, needs_port, no_workers_with_inetd
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
 from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
 from aiodicom.cli.receiving import (
@@ -53,6 +54,8 @@ _PROCESSING = Group(
         Option(("--single-process",), "process", "serve one association after the other: no effect",
                note=_SIDE_BY_SIDE),
         WORKERS,
+        INETD,
+        GRACE,
         Option(("--max-associations",), "associations",
                "admit at most n associations at a time (default: 10000)", "[n]umber", count(1)),
         Option(("-ac", "--access-full"), "access", "do not ask TCP wrappers (default)"),
@@ -206,6 +209,15 @@ _WHOLE_STUDIES = (
 )
 _PARTS = "the associations of one study may go to several workers, none of which sees its end"
 
+_NOT_WITH_INETD = (
+    "--bind-address",
+    "--max-associations",
+    "--exec-on-eostudy",
+    "--rename-on-eostudy",
+    "--eostudy-timeout",
+)
+"""A process for each association knows nothing of the others."""
+
 COMMAND = Command(
     "storescp",
     "receives objects of every storage SOP class and stores them",
@@ -234,6 +246,7 @@ COMMAND = Command(
         "no_lookup": False,
         "profile": None,
         "preference": None,
+        "inetd": False,
         "associations": None,
         "verifies": True,
         "promiscuous": True,
@@ -265,10 +278,12 @@ COMMAND = Command(
         needs("--eostudy-timeout", *_SORTING),
         excludes("--ignore", "--exec-on-reception", "--exec-on-eostudy", "--rename-on-eostudy"),
         *ACCESS_RULES,
+        excludes("--inetd", *_NOT_WITH_INETD),
         *tls_rules(acceptor=True),
     ),
     TLS_ANSWERS,
-    (needs_one_worker(_PARTS, *_WHOLE_STUDIES),),
+    (needs_port, no_workers_with_inetd, needs_one_worker(_PARTS, *_WHOLE_STUDIES)),
+    ("port",),
 )
 
 
@@ -328,7 +343,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
 
 
 def _act(settings: Mapping[str, Any]) -> None:
-    run(make_server(settings))
+    run(make_server(settings), inetd=settings["inetd"])
 
 
 def storescp(arguments: Sequence[str] | None = None) -> int:

@@ -9,22 +9,26 @@ import pickle
 import signal
 import socket
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from aiodicom.shares import Share
+from aiodicom.signals import ENDS
 
-__all__ = ["GO", "READY", "SIGNALS", "Worker"]
+__all__ = ["GO", "HURRY", "READY", "RELOAD", "Worker"]
 
 logger = logging.getLogger("aiodicom.workers")
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-"""What ends a server."""
 
 READY = b"R"
 """Said by a worker that could serve; what follows it, or comes instead, is a pickled error."""
 
 GO = b"G"
 """Said by the parent when all are ready."""
+
+HURRY = b"H"
+"""Said by the parent when running stores have no more time."""
+
+RELOAD = b"L"
+"""Said by the parent when files are to be read again."""
 
 LAST_WORD = 1.0
 """Seconds that the parent has to take a worker's error."""
@@ -45,30 +49,44 @@ class Worker:
     mask : set of int
         The signals to be blocked while it serves. Until then those that end a server are blocked
         as well, and afterwards they are ignored, so that none comes at a wrong time.
+    is_behind : bool
+        Whether files were read again since its parent has read them.
     """
 
     def __init__(
-        self, share: Share, channel: socket.socket, mask: set[int | signal.Signals]
+        self,
+        share: Share,
+        channel: socket.socket,
+        mask: set[int | signal.Signals],
+        *,
+        is_behind: bool = False,
     ) -> None:
         self.share = share
+        self.is_behind = is_behind
         self._channel = channel
         self._mask = mask
         self._may_go = asyncio.Event()
         self._is_to_stop = asyncio.Event()
 
     @contextlib.contextmanager
-    def attending(self) -> Iterator[None]:
-        """Hear signals, and what the parent says or that it is gone, while the body runs."""
+    def attending(self, *, hurry: Callable[[], None], reload: Callable[[], None]) -> Iterator[None]:
+        """Hear signals, and what the parent says or that it is gone, while the body runs.
+
+        The first signal is obeyed. Further ones are for the parent, which has heard them as well
+        if they have come to all of us.
+        """
         loop = asyncio.get_running_loop()
         self._channel.setblocking(False)
-        loop.add_reader(self._channel, self._hear)
-        for number in SIGNALS:
+        acts = {GO: self._may_go.set, HURRY: hurry, RELOAD: reload}
+        loop.add_reader(self._channel, self._hear, acts)
+        for number in ENDS:
             loop.add_signal_handler(number, self._stop)
+        signal.signal(signal.SIGHUP, _leave_to_parent)
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         try:
             yield
         finally:
-            for number in SIGNALS:
+            for number in ENDS:
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)  # whatever thread it is sent to
             loop.remove_reader(self._channel)
@@ -86,15 +104,15 @@ class Worker:
         """Wait until this worker is to stop."""
         await self._is_to_stop.wait()
 
-    def _hear(self) -> None:
+    def _hear(self, acts: Mapping[bytes, Callable[[], None]]) -> None:
         try:
             said = self._channel.recv(1)
         except BlockingIOError:
             return
         except OSError:
             said = b""
-        if said == GO:
-            self._may_go.set()
+        if said in acts:
+            acts[said]()
             return
         asyncio.get_running_loop().remove_reader(self._channel)
         logger.error("Stopping a worker: its parent process is gone")
@@ -109,6 +127,10 @@ class Worker:
         self._channel.settimeout(LAST_WORD)
         with contextlib.suppress(OSError):
             self._channel.sendall(_pickled(error))
+
+
+def _leave_to_parent(number: int, frame: object) -> None:
+    """Do nothing. To ignore the signal would have commands for objects ignore it too."""
 
 
 def _pickled(error: BaseException) -> bytes:

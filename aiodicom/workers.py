@@ -19,7 +19,9 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from aiodicom.shares import Share, Shares
-from aiodicom.worker import GO, READY, SIGNALS, Worker
+from aiodicom.signals import ENDS, NUMBERS, Insistence, die_of, put_back
+from aiodicom.systemd import Notifier
+from aiodicom.worker import GO, HURRY, READY, RELOAD, Worker
 
 __all__ = ["Workers"]
 
@@ -34,11 +36,8 @@ YOUNG = 10.0
 
 MORE_GRACE = 15.0
 """Seconds beyond their grace that workers have to end, for handlers and what follows objects."""
-
-
-ECHO = 1.0
-"""Seconds within which a second signal is the first one, come by another way: whoever sends one to
-a process and to its group, as `timeout` does, has said it once."""
+INIT = 1
+"""The process that gets the children of those that have ended: in a container perhaps this one."""
 
 
 @dataclass(slots=True)
@@ -79,12 +78,16 @@ class Workers:
         What each of them does, in a process of its own. It returns when it was told to stop.
     shares : Shares
         A slot for each of them.
+    notifier : Notifier
+        Told what only the parent knows.
     on_ready : callable
         Called in the parent when all of them are ready.
     on_stopping : callable
         Called in the parent before they are told to stop.
     grace : float
         Seconds that they have to end, besides what every one needs.
+    is_last : bool
+        Whether the process ends afterwards: the signals that end a server are ignored then.
     """
 
     def __init__(
@@ -92,23 +95,31 @@ class Workers:
         count: int,
         work: Callable[[Worker], None],
         shares: Shares,
+        notifier: Notifier,
         *,
         on_ready: Callable[[], None],
         on_stopping: Callable[[], None],
         grace: float,
+        is_last: bool = False,
     ) -> None:
         self._count = count
         self._work = work
         self._shares = shares
+        self._notifier = notifier
+        self._alive_at = 0.0
         self._on_ready = on_ready
         self._on_stopping = on_stopping
         self._grace = grace
+        self._is_last = is_last
         self._children: dict[int, _Child] = {}
         self._missing: dict[int, float] = {}  # when they are due
         self._delays: dict[int, float] = {}  # before they are replaced the next time
         self._were_ready = False
         self._failure: BaseException | None = None
-        self._stopping_since: float | None = None
+        self._insistence = Insistence()
+        self._is_stopping = False
+        self._died_of: int | None = None
+        self._has_reloaded = False
         self._deadline: float | None = None
         self._selector = selectors.DefaultSelector()
         self._signals, self._wakeup = socket.socketpair()
@@ -127,13 +138,15 @@ class Workers:
             try:
                 for index in range(self._count):
                     self._fork(index)
-                while self._children or self._stopping_since is None:
+                while self._children or not self._is_stopping:
                     self._turn()
             finally:
                 self._kill()
                 for child in list(self._children.values()):
                     os.waitpid(child.pid, 0)
                     self._close(child)
+        if self._died_of is not None:
+            die_of(self._died_of)
         if self._failure is not None:
             raise self._failure
 
@@ -148,26 +161,27 @@ class Workers:
         fd = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         self._fd_before = fd
         self._handlers_before = {
-            number: signal.signal(number, _heard) for number in (*SIGNALS, signal.SIGCHLD)
+            number: signal.signal(number, _heard) for number in (*NUMBERS, signal.SIGCHLD)
         }
         try:
             yield
         finally:
-            self._restore_signals()
+            self._restore_signals(is_last=self._is_last)
             self._selector.close()
             self._signals.close()
             self._wakeup.close()
 
-    def _restore_signals(self) -> None:
-        for number, handler in self._handlers_before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    def _restore_signals(self, *, is_last: bool = False) -> None:
+        put_back(self._handlers_before, is_last=is_last)
         signal.set_wakeup_fd(self._fd_before)
 
     def _take_signals(self) -> None:
         with contextlib.suppress(BlockingIOError):
             for number in self._signals.recv(4096):
-                if number in SIGNALS:
-                    self._stop(signal.Signals(number))
+                if number == signal.SIGHUP:
+                    self._reload()
+                elif number in ENDS:
+                    self._end(signal.Signals(number))
 
     # Waiting -------------------------------------------------------------------------------------
 
@@ -181,7 +195,12 @@ class Workers:
         self._take_signals()  # first: one for all may have ended a worker before we looked
         for child in list(self._children.values()):
             self._look_after(child)
+        if os.getpid() == INIT:
+            self._take_in_orphans()
         now = time.monotonic()
+        if self._notifier.watchdog is not None and self._alive_at <= now:
+            self._alive_at = now + self._notifier.watchdog
+            self._notifier.alive()
         for index in [index for index, due in self._missing.items() if due <= now]:
             del self._missing[index]
             self._replace(index)
@@ -190,6 +209,8 @@ class Workers:
 
     def _patience(self) -> float | None:
         dues = list(self._missing.values())
+        if self._notifier.watchdog is not None:
+            dues.append(self._alive_at)
         if self._deadline is not None:
             dues.append(self._deadline)
         return max(0.0, min(dues) - time.monotonic()) if dues else None
@@ -205,14 +226,14 @@ class Workers:
 
     def _hear_ready(self, child: _Child) -> None:
         if self._were_ready:
-            _say_go(child)
+            _say(child, GO)
             return
-        if self._stopping_since is not None:
+        if self._is_stopping:
             return
         if len(self._children) == self._count and all(c.is_ready for c in self._children.values()):
             self._were_ready = True
             for each in self._children.values():
-                _say_go(each)
+                _say(each, GO)
             self._on_ready()
 
     # Ends ----------------------------------------------------------------------------------------
@@ -229,18 +250,25 @@ class Workers:
         self._shares.clear(child.index)
         code = os.waitstatus_to_exitcode(status)
         how = _how(code, child.error())
-        is_stopping = self._stopping_since is not None
-        if is_stopping or not self._were_ready:
+        if self._is_stopping or not self._were_ready:
             # Between heeding a signal and ignoring it there is a moment when it ends a process.
-            is_expected = is_stopping and (child.is_killed or -code in (0, *SIGNALS))
+            is_expected = self._is_stopping and (child.is_killed or -code in (0, *ENDS))
             if not is_expected and self._failure is None:
                 self._failure = child.error() or ChildProcessError(f"a worker ended with {how}")
-            if not is_stopping:
-                self._stop(None)
+            if not self._is_stopping:
+                self._stop()
         else:
             delay = self._delay(child)
             logger.error("%s has ended with %s: replaced in %.1f s", child.name, how, delay)
             logger.debug("What it has ended with", exc_info=child.error())
+
+    def _take_in_orphans(self) -> None:
+        """Let go of processes that others have left behind, such as what commands have started."""
+        ours = {child.pid for child in self._children.values()}
+        how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        with contextlib.suppress(ChildProcessError):  # there is no process at all
+            while (found := os.waitid(os.P_ALL, 0, how)) is not None and found.si_pid not in ours:
+                os.waitpid(found.si_pid, 0)
 
     def _delay(self, child: _Child) -> float:
         """Have a worker replaced; return the seconds until then."""
@@ -261,21 +289,39 @@ class Workers:
         with contextlib.suppress(KeyError):
             self._selector.unregister(child.channel)
 
-    def _stop(self, number: signal.Signals | None) -> None:
-        """Tell all workers to stop; the second time, end them."""
-        now = time.monotonic()
-        if self._stopping_since is not None:
-            if now - self._stopping_since > ECHO:
-                self._kill()
-            return
-        if number is not None:
+    def _end(self, number: signal.Signals) -> None:
+        """Tell all workers to stop; the second time, to hurry; the third time, end everything."""
+        times = self._insistence.again()
+        if times == 1:
             logger.info("Stopping: %s", number.name)
-        self._stopping_since = now
-        self._deadline = now + self._grace + MORE_GRACE
+            self._stop()
+        elif times == 2:
+            logger.warning("Hurrying: %s again", number.name)
+            self._deadline = time.monotonic() + MORE_GRACE
+            for child in self._children.values():
+                _say(child, HURRY)
+        elif times == 3:
+            self._died_of = number
+            self._kill()
+
+    def _stop(self) -> None:
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        self._deadline = time.monotonic() + self._grace + MORE_GRACE
         self._missing.clear()
+        self._notifier.stopping()
         self._on_stopping()
         for child in self._children.values():
             os.kill(child.pid, signal.SIGTERM)
+
+    def _reload(self) -> None:
+        """Have all workers read files again, and those that will replace them as well."""
+        self._has_reloaded = True
+        self._notifier.reloading()
+        for child in self._children.values():
+            _say(child, RELOAD)
+        self._notifier.reloaded()
 
     def _kill(self) -> None:
         self._deadline = None
@@ -307,12 +353,13 @@ class Workers:
                 stream.flush()
         ours, theirs = socket.socketpair()
         with theirs:
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*SIGNALS, signal.SIGCHLD))
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, (*NUMBERS, signal.SIGCHLD))
             try:
                 pid = os.fork()
                 if not pid:
                     ours.close()
-                    self._become(Worker(Share(self._shares, index), theirs, mask))
+                    share, is_behind = Share(self._shares, index), self._has_reloaded
+                    self._become(Worker(share, theirs, mask, is_behind=is_behind))
             except OSError:
                 ours.close()
                 raise
@@ -326,6 +373,7 @@ class Workers:
         """Be a worker, in its process: nothing of the parent's is run or held here."""
         code = 1
         try:
+            _name_process(f"worker {worker.share.index + 1}")
             self._restore_signals()
             self._selector.close()
             for end in (self._signals, self._wakeup, *(c.channel for c in self._children.values())):
@@ -347,9 +395,16 @@ def _heard(number: int, frame: object) -> None:
     """Do nothing: the wake-up descriptor has it."""
 
 
-def _say_go(child: _Child) -> None:
+def _name_process(name: str) -> None:
+    """Have records of `logging` tell whose they are: this is what their processName is."""
+    import multiprocessing  # which one process alone has no need of
+
+    multiprocessing.current_process().name = name
+
+
+def _say(child: _Child, what: bytes) -> None:
     with contextlib.suppress(OSError):  # of one that has just died, SIGCHLD tells
-        child.channel.send(GO)
+        child.channel.send(what)
 
 
 def _how(code: int, error: BaseException | None) -> str:

@@ -29,7 +29,7 @@ def _lines() -> Iterator[str]:
     for name in COMMANDS:
         command: Command = importlib.import_module(f"aiodicom.{name}").COMMAND
         yield f"## {name}\n"
-        yield f"`python -m aiodicom.{name} [options] {' '.join(command.parameters)}`\n"
+        yield f"`python -m aiodicom.{name} [options] {command.synopsis}`\n"
         for group in command.groups:
             yield f"**{group.title}**\n"
             yield "| option | |"

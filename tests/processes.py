@@ -85,11 +85,15 @@ class Receiver:
     def lines(self) -> list[str]:
         return self.log.splitlines()
 
+    @property
+    def said(self) -> list[str]:
+        """The lines of its log, whichever worker they come from."""
+        return [re.sub(r"^([A-Z]: )worker \d+: ", r"\1", line) for line in self.lines]
+
     def wait_for_line(self, line: str) -> None:
-        """Wait until a line of its log begins with `line`."""
-        pattern = re.compile(f"^{re.escape(line)}", re.MULTILINE)
+        """Wait until a line of its log begins with `line`, whichever worker it comes from."""
         for _ in tries(f"no line {line!r}"):
-            if pattern.search(self.log):
+            if any(each.startswith(line) for each in self.said):
                 return
 
     def memory(self, name: str) -> int:

@@ -81,7 +81,7 @@ def echo(sender: Sender) -> int:
 def test_usage(command: str, arguments: tuple[str, ...]) -> None:
     done = run_command(command, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"\nusage: python -m aiodicom.{command} [options] port\n" in done.stdout
+    assert f"\nusage: python -m aiodicom.{command} [options] [port]\n" in done.stdout
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -27,11 +27,13 @@ FLOORS = (
         "listening",
         "open_files",
         "shares",
+        "signals",
+        "reloading",
     ),
-    ("failures", "requests", "objects", "accepting", "worker"),
+    ("failures", "requests", "objects", "accepting", "worker", "systemd"),
     ("answering",),
     ("access",),
-    ("association", "workers", "passwords"),
+    ("association", "workers", "passwords", "running"),
     ("protocol", "storage", "access_file"),
     ("connections", "client"),
     ("server",),
@@ -46,7 +48,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 STORAGE_KNOWS = {"failures", "requests", "dataset", "wire", "errors", "describe", "storage"}
 
-PROGRAMS = ("server", "worker", "workers")
+PROGRAMS = ("signals", "running", "worker", "workers")
 """Where run() is, which owns its process."""
 
 NO_IO = {"asyncio", "socket", "ssl", "selectors", "threading", "concurrent", "time", "logging"}

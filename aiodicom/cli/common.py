@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
+from aiodicom.cli.ending import spare_connection
 from aiodicom.cli.logs import (
     LOG_OPTIONS,
     VERBOSE_AND_CONTEXTS,
@@ -21,6 +22,7 @@ from aiodicom.cli.logs import (
 from aiodicom.cli.network import network_options, requestor_options, timeouts_of
 from aiodicom.cli.options import Command, Group, Option, UsageError, expand
 from aiodicom.open_files import raise_open_files_limit
+from aiodicom.systemd import has_sockets
 from aiodicom.wire.identity import __version__
 
 __all__ = [
@@ -103,12 +105,14 @@ def main(
     """
     arguments = sys.argv[1:] if arguments is None else arguments
     _occupy_standard_streams()
+    spare_connection()
     try:
         arguments = expand(arguments)
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    if not arguments or "-h" in arguments or "--help" in arguments:
+    is_started_bare = "port" in command.optional and has_sockets()
+    if (not arguments and not is_started_bare) or "-h" in arguments or "--help" in arguments:
         _say(command.usage())
         return 0
     if "--version" in arguments:

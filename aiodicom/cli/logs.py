@@ -256,7 +256,9 @@ def _write_line(descriptor: int | None, record: logging.LogRecord) -> None:
     # Marked as the seeds do: F for what ends the command, else its level's letter.
     letter = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
     text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", record.getMessage())
-    line = f"{letter}: {text}\n".encode(errors="backslashreplace")
+    worker = record.processName or ""
+    whose = f"{worker}: " if worker.startswith("worker ") else ""
+    line = f"{letter}: {whose}{text}\n".encode(errors="backslashreplace")
     if descriptor is not None and os.isatty(descriptor):
         line = b"\r\x1b[K" + line  # a progress bar may stand there
     with contextlib.suppress(OSError):

@@ -159,6 +159,8 @@ class Command:
         Names of options that are answered with a text, whatever else is there.
     checks : tuple of callable
         Further rules, of what depends on values: given the settings, they raise `UsageError`.
+    optional : tuple of str
+        Parameters at the end that may be missing; their settings are None then.
     """
 
     name: str
@@ -169,6 +171,12 @@ class Command:
     rules: tuple[Rule, ...] = ()
     answers: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     checks: tuple[Callable[[Mapping[str, object]], None], ...] = ()
+    optional: tuple[str, ...] = ()
+
+    @property
+    def synopsis(self) -> str:
+        """The parameters, as a usage has them."""
+        return " ".join(f"[{n}]" if n in self.optional else n for n in self.parameters)
 
     def parse(self, arguments: Sequence[str]) -> dict[str, object]:
         """Return the settings that `arguments` make.
@@ -216,7 +224,7 @@ class Command:
 
     def _take(self, given: Sequence[str]) -> dict[str, object]:
         names = list(self.parameters)
-        if len(given) < len(names):
+        if len(given) < len(names) and names[len(given)] not in self.optional:
             raise UsageError(f"missing parameter {names[len(given)]}")
         has_list = bool(names) and names[-1].endswith("...")
         if len(given) > len(names) and not has_list:
@@ -227,6 +235,8 @@ class Command:
             if name.endswith("..."):
                 several = tuple(_convert(convert, text, what) for text in given[index:])
                 taken[name.removesuffix("...")] = several
+            elif index >= len(given):
+                taken[name] = None
             else:
                 taken[name] = _convert(convert, given[index], what)
         return taken
@@ -238,7 +248,7 @@ class Command:
     def _usage_lines(self) -> Iterator[str]:
         yield f"aiodicom {self.name} {__version__}: {self.summary}"
         yield ""
-        yield f"usage: python -m aiodicom.{self.name} [options] {' '.join(self.parameters)}"
+        yield f"usage: python -m aiodicom.{self.name} [options] {self.synopsis}"
         width = max(len(_names(option)) for group in self.groups for option in group.options)
         for group in self.groups:
             yield ""

@@ -14,6 +14,7 @@ from typing import Any, Self
 from aiodicom.association import Service
 from aiodicom.cli.access import ACCESS_DEFAULTS, access_of
 from aiodicom.cli.common import DEFAULTS, Failed, reason
+from aiodicom.cli.ending import sockets_of, take_connection
 from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
@@ -55,6 +56,7 @@ RECEIVER_DEFAULTS: Mapping[str, object] = {
     "host": None,
     "association": 30.0,
     "workers": 1,
+    "grace": 5.0,
 }
 """What stands of the options of all receivers where nothing is said."""
 
@@ -79,6 +81,9 @@ DURABILITY = Option(
     "[w]hat", _durability,
 )  # fmt: skip
 
+
+NO_CONNECTION = 99
+"""The exit code where inetd's connection is not there, as DCMTK has it."""
 
 MAXIMUM_WORKERS = 128
 """More would have too little each of the memory that all of them may use."""
@@ -218,6 +223,7 @@ def server_of(
     Failed
         Where there cannot be one.
     """
+    codes = codes or ExitCodes()
     try:
         access = access_of(settings)
     except DicomError as error:
@@ -225,7 +231,11 @@ def server_of(
     try:
         ssl = acceptor_tls(settings)
     except DicomError as error:
-        raise Failed(str(error), (codes or ExitCodes()).tls) from None
+        raise Failed(str(error), codes.tls) from None
+    try:
+        sockets = None if settings.get("inetd") else sockets_of(settings)
+    except OSError as error:
+        raise Failed(reason(error), codes.listening) from None
     level = logging.INFO if settings["verbose_pc"] else logging.DEBUG
     service = Service(
         policy,
@@ -240,16 +250,18 @@ def server_of(
         service,
         ae_title=settings["ae_title"],
         host=host_of(settings),
-        port=settings["port"],
+        port=settings["port"] or 0,
         ssl=ssl,
         limits=receiving.limits,
         timeouts=timeouts_of(settings),
+        grace=settings["grace"],
         workers=settings["workers"],
+        sockets=sockets,
     )
 
 
-def run(server: Server, codes: ExitCodes | None = None) -> None:
-    """Run a server until SIGINT or SIGTERM.
+def run(server: Server, codes: ExitCodes | None = None, *, inetd: bool = False) -> None:
+    """Run a server until SIGINT or SIGTERM, or for the one connection that inetd has accepted.
 
     Raises
     ------
@@ -257,7 +269,11 @@ def run(server: Server, codes: ExitCodes | None = None) -> None:
         Where it cannot start.
     """
     try:
-        server.run()
+        connected = take_connection() if inetd else None
+    except OSError as error:
+        raise Failed(reason(error), NO_CONNECTION) from None
+    try:
+        server.run(connected, is_last=True)
     except OSError as error:
         raise Failed(reason(error), (codes or ExitCodes()).listening) from None
 

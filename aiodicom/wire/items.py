@@ -39,8 +39,8 @@ __all__ = [
     "trim",
 ]
 
-MAXIMUM_ITEMS = 6144
-"""Items of one PDU, those within others among them: 128 contexts with 40 transfer syntaxes each,
+MAXIMUM_ITEMS = 8192
+"""Items of one PDU, those within others among them: 128 contexts with 60 transfer syntaxes each,
 and what user information there is, are fewer."""
 
 _BYTES_OF_AN_ITEM = 8

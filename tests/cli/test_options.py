@@ -167,7 +167,7 @@ ALL = [COMMAND, storescp.COMMAND, dcmrecv.COMMAND, echoscp.COMMAND, storescu.COM
 @pytest.mark.parametrize("command", ALL)
 def test_usage_has_every_group_option_and_parameter(command: Command) -> None:
     usage = command.usage()
-    assert f"[options] {' '.join(command.parameters)}\n" in usage
+    assert f"[options] {command.synopsis}\n" in usage
     assert all(f"\n{group.title}:\n" in usage for group in command.groups)
     options = [option for group in command.groups for option in group.options]
     for row, option in zip(rows(command), options, strict=True):
