@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiodicom.answering import FAILED, Answer, Answering, cancels_us, log_lines
-from aiodicom.dataset import DatasetStream
+from aiodicom.dataset import ANY_SIZE, DatasetStream
 from aiodicom.describe import accept_lines, escape, message_lines, request_lines
 from aiodicom.errors import (
     AbortAssociation,
@@ -81,6 +81,8 @@ class Service:
         logged with.
     rest : float
         Seconds between the response to a C-STORE and what comes next, to try senders with.
+    object_bytes : int
+        The longest dataset that is taken.
     """
 
     policy: Policy
@@ -92,6 +94,7 @@ class Service:
     on_ended: Callable[[AssociationInfo], None] | None = None
     parameters_level: int = logging.DEBUG
     rest: float = 0
+    object_bytes: int = ANY_SIZE
 
 
 _DUPLICATE = Answer(Status.DUPLICATE_INVOCATION, "Message ID is in use")
@@ -145,7 +148,8 @@ class Association:
         if isinstance(event, Message):
             dataset = None
             if event.command.has_dataset:
-                dataset = self.receiving = DatasetStream(self._upper.discard_dataset)
+                most = self._service.object_bytes
+                dataset = self.receiving = DatasetStream(self._upper.discard_dataset, most)
             self._inbox.append((event, dataset))
             if len(self._inbox) == CROWDED:
                 self._link.crowded(True)

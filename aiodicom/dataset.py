@@ -11,10 +11,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from aiodicom.errors import AssociationClosed
+from aiodicom.errors import AssociationClosed, Refused
 from aiodicom.wire.buffers import Block
+from aiodicom.wire.dimse import Status
 
-__all__ = ["DatasetStream"]
+__all__ = ["ANY_SIZE", "DatasetStream"]
+
+ANY_SIZE = 1 << 62
+"""Bytes that no dataset has."""
 
 
 class DatasetStream:
@@ -33,23 +37,27 @@ class DatasetStream:
         The bytes that have come so far.
     complete : bool
         Whether the last fragment has come.
+
+    Where it becomes longer than a receiver wants (``Limits.object_bytes``), every way to read it
+    raises `Refused` with 0xA700, and what still comes is dropped.
     """
 
     __slots__ = (
-        *("_blocks", "_buffered", "_discarded", "_error", "_hurried", "_on_discard"),
+        *("_blocks", "_buffered", "_discarded", "_error", "_hurried", "_most", "_on_discard"),
         *("_waiter", "_wanted", "complete", "size"),
     )
 
-    def __init__(self, on_discard: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, on_discard: Callable[[], None] = lambda: None, most: int = ANY_SIZE) -> None:
         self.size = 0
         self.complete = False
         self._on_discard = on_discard
+        self._most = most
         self._blocks: deque[Block] = deque()
         self._buffered = 0
         self._wanted = 0
         self._hurried = False
         self._discarded = False
-        self._error: AssociationClosed | None = None
+        self._error: AssociationClosed | Refused | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     # The reader's side -----------------------------------------------------------------------
@@ -95,6 +103,8 @@ class DatasetStream:
         ------
         AssociationClosed
             Where the association ended before the last fragment, or the dataset was discarded.
+        Refused
+            Where the dataset is longer than it may be.
         """
         while not self._is_enough(at_least):
             self._wanted = at_least
@@ -134,6 +144,11 @@ class DatasetStream:
         """Whether the dataset was read to its end, or discarded."""
         return self._discarded or (self.complete and not self._blocks)
 
+    @property
+    def refusal(self) -> Refused | None:
+        """What reading raises where the dataset is longer than it may be."""
+        return self._error if isinstance(self._error, Refused) else None
+
     async def wait_complete(self) -> None:
         """Wait for the last fragment.
 
@@ -169,9 +184,21 @@ class DatasetStream:
         if block is not None:
             self.size += block.size
             self._append(block)
+            if self.size > self._most and self._error is None:
+                self._refuse(is_last)
         self.complete = self.complete or is_last
         if is_last or self._is_enough(self._wanted):
             self._wake()
+
+    def _refuse(self, is_last: bool) -> None:
+        """Take no more: there is more than a receiver wants."""
+        self._error = Refused(
+            Status.OUT_OF_RESOURCES, f"the object has more than {self._most} bytes"
+        )
+        self._release_all()
+        self._wake()
+        if not is_last:
+            self._on_discard()
 
     def hurry(self) -> None:
         """Have the reader take what is there, because no more will come before it does."""

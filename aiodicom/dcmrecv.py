@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
+from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
 from aiodicom.cli.receiving import (
@@ -52,6 +53,8 @@ COMMAND = Command(
         ),
         PROFILE,
         Group("processing options", (WORKERS,)),
+        LIMITS,
+        ROOM,
         *tls_options(acceptor=True),
         Group(
             "output options",
@@ -83,6 +86,7 @@ COMMAND = Command(
     ),
     {
         **RECEIVER_DEFAULTS,
+        **ROOM_DEFAULTS,
         "ae_title": "DCMRECV",
         "dimse": None,
         "network": 60.0,
@@ -100,6 +104,7 @@ COMMAND = Command(
     },
     tls_rules(acceptor=True),
     TLS_ANSWERS,
+    (check_limits,),
 )  # fmt: skip
 
 
@@ -118,7 +123,13 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     store = Trials(ignore)
     if settings["mode"] != "ignore":
         layout = Layout(settings["names"], settings["sorting"], settings["extension"])
-        storage = FileStorage(settings["folder"], durability=settings["durability"], layout=layout)
+        storage = FileStorage(
+            settings["folder"],
+            durability=settings["durability"],
+            layout=layout,
+            least_free_bytes=settings["least_free_bytes"],
+            least_free_inodes=settings["least_free_inodes"],
+        )
         store = Trials(storage, (storage,), folder_code=CODES.folder)
     return server_of(settings, policy, Receiving(store), CODES)
 

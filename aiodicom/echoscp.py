@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
+from aiodicom.cli.limits import LIMITS, check_limits
 from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
 from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
@@ -25,6 +26,7 @@ COMMAND = Command(
         network_options("ECHOSCP", "30", "30", 16382),
         preference_options(plus_prefix=False),
         Group("processing options", (WORKERS,)),
+        LIMITS,
         *tls_options(acceptor=True),
     ),
     {
@@ -37,6 +39,7 @@ COMMAND = Command(
     },
     tls_rules(acceptor=True),
     TLS_ANSWERS,
+    (check_limits,),
 )
 
 PHRASES = {"Association Received": "Accepting Association", "Association Accepted": None}

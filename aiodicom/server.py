@@ -19,6 +19,7 @@ import anyio
 from aiodicom.access import check_ae_title
 from aiodicom.association import Service
 from aiodicom.connections import Connections
+from aiodicom.dataset import ANY_SIZE
 from aiodicom.describe import uid_name
 from aiodicom.limits import Limits, Timeouts
 from aiodicom.listening import listen, listen_now
@@ -141,7 +142,12 @@ class Server:
                 call_later=loop.call_later,
                 call_soon=loop.call_soon_threadsafe,
             ),
-            dataclasses.replace(self._service, admit=connections.admit, leave=connections.leave),
+            dataclasses.replace(
+                self._service,
+                admit=connections.admit,
+                leave=connections.leave,
+                object_bytes=self._limits.object_bytes or ANY_SIZE,
+            ),
             self._limits,
             self._timeouts,
             connections.has_made,

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
+from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
 from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
 from aiodicom.cli.receiving import (
@@ -29,7 +30,6 @@ from aiodicom.cli.receiving import (
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.templates import reception_command, study_command
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
-from aiodicom.limits import Limits
 from aiodicom.requests import AssociationInfo, StoreHandler
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage
@@ -52,8 +52,6 @@ _PROCESSING = Group(
         Option(("--single-process",), "process", "serve one association after the other: no effect",
                note=_SIDE_BY_SIDE),
         WORKERS,
-        Option(("--max-associations",), "associations",
-               "admit at most n associations at a time (default: 10000)", "[n]umber", count(1)),
         Option(("-ac", "--access-full"), "access", "do not ask TCP wrappers (default)"),
         Option(("+ac", "--access-control"), "access", "ask TCP wrappers: no effect",
                note=_NO_WRAPPERS),
@@ -215,6 +213,8 @@ COMMAND = Command(
         PROFILE,
         _PREFERENCE,
         _PROCESSING,
+        LIMITS,
+        ROOM,
         *tls_options(acceptor=True),
         _OUTPUT,
         _NAMES,
@@ -224,6 +224,7 @@ COMMAND = Command(
     ),
     {
         **RECEIVER_DEFAULTS,
+        **ROOM_DEFAULTS,
         "ae_title": "STORESCP",
         "dimse": None,
         "network": 60.0,
@@ -232,7 +233,6 @@ COMMAND = Command(
         "no_lookup": False,
         "profile": None,
         "preference": None,
-        "associations": None,
         "verifies": True,
         "promiscuous": True,
         "uid_padding": True,
@@ -265,7 +265,7 @@ COMMAND = Command(
         *tls_rules(acceptor=True),
     ),
     TLS_ANSWERS,
-    (needs_one_worker(_PARTS, *_WHOLE_STUDIES),),
+    (needs_one_worker(_PARTS, *_WHOLE_STUDIES), check_limits),
 )
 
 
@@ -301,13 +301,14 @@ def make_server(settings: Mapping[str, Any]) -> Server:
             with_meta=settings["with_meta"],
             on_stored=actions.stored if settings["on_reception"] else None,
             studies=studies if workers == 1 else None,
+            least_free_bytes=settings["least_free_bytes"],
+            least_free_inodes=settings["least_free_inodes"],
         )
         handlers = [actions, store]
 
         def on_ended(info: AssociationInfo) -> None:
             studies.association_ended(info.number)
 
-    limit = settings["associations"]
     receiving = Receiving(
         Trials(
             store,
@@ -319,7 +320,6 @@ def make_server(settings: Mapping[str, Any]) -> Server:
         authorize=admission(refuses=settings["refuses"], rejects=settings["rejects"]),
         on_ended=on_ended,
         rest=settings["sleep_after"] or 0,
-        limits=Limits(associations=limit) if limit else None,
     )
     return server_of(settings, policy_of(settings, verifies=settings["verifies"]), receiving)
 

@@ -13,13 +13,13 @@ from typing import Any, Self
 
 from aiodicom.association import Service
 from aiodicom.cli.common import DEFAULTS, Failed, reason
+from aiodicom.cli.limits import LIMIT_DEFAULTS, limits_of
 from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
 from aiodicom.cli.tls import TLS_DEFAULTS, acceptor_context
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
-from aiodicom.limits import Limits
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
 from aiodicom.server import Server
 from aiodicom.storage.schemes import Layout
@@ -49,6 +49,7 @@ logger = logging.getLogger("aiodicom.commands")
 RECEIVER_DEFAULTS: Mapping[str, object] = {
     **DEFAULTS,
     **TLS_DEFAULTS,
+    **LIMIT_DEFAULTS,
     "verbose_pc": False,
     "host": None,
     "association": 30.0,
@@ -146,15 +147,12 @@ class Receiving:
         Told of an association that has ended.
     rest : float
         Seconds between the response to a C-STORE and what comes next.
-    limits : Limits or None
-        What peers may cost.
     """
 
     store: StoreHandler | None = None
     authorize: Authorize | None = None
     on_ended: Callable[[AssociationInfo], None] | None = None
     rest: float = 0
-    limits: Limits | None = None
 
 
 def extension(text: str) -> str:
@@ -235,7 +233,7 @@ def server_of(
         host=host_of(settings),
         port=settings["port"],
         ssl=ssl,
-        limits=receiving.limits,
+        limits=limits_of(settings),
         timeouts=timeouts_of(settings),
         workers=settings["workers"],
     )
@@ -354,6 +352,12 @@ class Trials:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._entered.aclose()
+
+    def admit(self, info: AssociationInfo) -> None:
+        """Ask what stores whether it can take an association."""
+        ask = getattr(self._store, "admit", None)
+        if ask is not None:
+            ask(info)
 
     async def __call__(self, request: StoreRequest) -> int:
         """Store one object, or abort.

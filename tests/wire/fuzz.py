@@ -494,7 +494,8 @@ class Failure(Exception):
 @contextmanager
 def small_buffers() -> Iterator[Pool]:
     """Make every boundary of the buffers one that a short input crosses."""
-    with patch.multiple(upper_layer, SHORT_FRAGMENT=16, SLAB_TAIL=64, MAXIMUM_COMMAND_LENGTH=300):
+    sizes = upper_layer.Sizes(command=300)
+    with patch.multiple(upper_layer, SHORT_FRAGMENT=16, SLAB_TAIL=64, SIZES=sizes):
         pool = Pool(budget=8 * SLAB, slab_size=SLAB)
         pool.scratch = memoryview(bytearray(SCRATCH))
         yield pool
