@@ -144,9 +144,9 @@ class Answering:
             answer = _answer_to(error)
         if command.field == _C_STORE and Status.is_success(answer.status):
             assert dataset is not None
-            if dataset.refusal is not None:  # whatever the handler makes of what it has read
-                return _answer_to(dataset.refusal)
             if not dataset.consumed:
+                if dataset.refusal is not None:  # whatever the handler makes of that
+                    return _answer_to(dataset.refusal)
                 logger.error("The store handler returned success without reading the dataset")
                 return Answer(Status.UNABLE_TO_PROCESS, "the object was not read")
             if not dataset.complete:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aiodicom.answering import FAILED, Answer, Answering, cancels_us, log_lines
-from aiodicom.dataset import ANY_SIZE, DatasetStream
+from aiodicom.dataset import DatasetStream
 from aiodicom.describe import accept_lines, escape, message_lines, request_lines
 from aiodicom.errors import (
     AbortAssociation,
@@ -23,6 +23,7 @@ from aiodicom.errors import (
     AssociationLost,
     AssociationRejected,
     ProtocolError,
+    Refused,
 )
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response
@@ -81,7 +82,7 @@ class Service:
         logged with.
     rest : float
         Seconds between the response to a C-STORE and what comes next, to try senders with.
-    object_bytes : int
+    object_bytes : int or None
         The longest dataset that is taken.
     """
 
@@ -94,7 +95,7 @@ class Service:
     on_ended: Callable[[AssociationInfo], None] | None = None
     parameters_level: int = logging.DEBUG
     rest: float = 0
-    object_bytes: int = ANY_SIZE
+    object_bytes: int | None = None
 
 
 _DUPLICATE = Answer(Status.DUPLICATE_INVOCATION, "Message ID is in use")
@@ -148,8 +149,7 @@ class Association:
         if isinstance(event, Message):
             dataset = None
             if event.command.has_dataset:
-                most = self._service.object_bytes
-                dataset = self.receiving = DatasetStream(self._upper.discard_dataset, most)
+                dataset = self.receiving = DatasetStream(self._upper.discard_dataset)
             self._inbox.append((event, dataset))
             if len(self._inbox) == CROWDED:
                 self._link.crowded(True)
@@ -166,6 +166,10 @@ class Association:
         if self.receiving is None:  # cannot be: the upper layer has checked it
             raise RuntimeError("a fragment without a message")
         self.receiving.feed(fragment.block, fragment.is_last)
+        most = self._service.object_bytes
+        if most is not None and self.receiving.size > most:
+            comment = f"the object has more than {most} bytes"
+            self.receiving.refuse(Refused(Status.OUT_OF_RESOURCES, comment))
         if fragment.is_last:
             self.receiving = None
             if self._stopping:

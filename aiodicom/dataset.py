@@ -13,12 +13,8 @@ from collections.abc import AsyncIterator, Callable
 
 from aiodicom.errors import AssociationClosed, Refused
 from aiodicom.wire.buffers import Block
-from aiodicom.wire.dimse import Status
 
-__all__ = ["ANY_SIZE", "DatasetStream"]
-
-ANY_SIZE = 1 << 62
-"""Bytes that no dataset has."""
+__all__ = ["DatasetStream"]
 
 
 class DatasetStream:
@@ -43,15 +39,14 @@ class DatasetStream:
     """
 
     __slots__ = (
-        *("_blocks", "_buffered", "_discarded", "_error", "_hurried", "_most", "_on_discard"),
+        *("_blocks", "_buffered", "_discarded", "_error", "_hurried", "_on_discard"),
         *("_waiter", "_wanted", "complete", "size"),
     )
 
-    def __init__(self, on_discard: Callable[[], None] = lambda: None, most: int = ANY_SIZE) -> None:
+    def __init__(self, on_discard: Callable[[], None] = lambda: None) -> None:
         self.size = 0
         self.complete = False
         self._on_discard = on_discard
-        self._most = most
         self._blocks: deque[Block] = deque()
         self._buffered = 0
         self._wanted = 0
@@ -128,7 +123,7 @@ class DatasetStream:
         A success may then be returned without having read the dataset; it is sent after the
         last fragment.
         """
-        if self._discarded:
+        if self._discarded or self.refusal is not None:
             return
         self.close()
         if not self.complete and self._error is None:
@@ -141,8 +136,8 @@ class DatasetStream:
 
     @property
     def consumed(self) -> bool:
-        """Whether the dataset was read to its end, or discarded."""
-        return self._discarded or (self.complete and not self._blocks)
+        """Whether the dataset was read to its end, or discarded; one that is refused is not."""
+        return self._discarded or (self.complete and not self._blocks and self._error is None)
 
     @property
     def refusal(self) -> Refused | None:
@@ -184,21 +179,18 @@ class DatasetStream:
         if block is not None:
             self.size += block.size
             self._append(block)
-            if self.size > self._most and self._error is None:
-                self._refuse(is_last)
         self.complete = self.complete or is_last
         if is_last or self._is_enough(self._wanted):
             self._wake()
 
-    def _refuse(self, is_last: bool) -> None:
-        """Take no more: there is more than a receiver wants."""
-        self._error = Refused(
-            Status.OUT_OF_RESOURCES, f"the object has more than {self._most} bytes"
-        )
-        self._release_all()
-        self._wake()
-        if not is_last:
-            self._on_discard()
+    def refuse(self, error: Refused) -> None:
+        """Take no more: whoever reads it is raised `error`, also where all of it has come."""
+        if self._error is None and not self._discarded:
+            self._error = error
+            self._release_all()
+            self._wake()
+            if not self.complete:
+                self._on_discard()
 
     def hurry(self) -> None:
         """Have the reader take what is there, because no more will come before it does."""

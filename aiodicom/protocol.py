@@ -155,7 +155,10 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             self.squeeze()
         if self._pace is not None:
             self._keep_pace(nbytes, events)
-        self._watch(is_partial=not events)
+        if events:
+            self._watch()
+        else:
+            self._watch_part()
         if self._upper.closing or self.association is None:
             self.flush()  # what the upper layer has answered by itself
 
@@ -280,12 +283,17 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     # Deadlines -----------------------------------------------------------------------------------
 
-    def _watch(self, *, is_partial: bool = False) -> None:
-        """Set the deadline that fits what we wait for now.
+    def _watch_part(self) -> None:
+        """Set the deadline after what is no event: part of a command, or of what is dropped."""
+        association = self.association
+        waits_for_us = association is None or not association.is_waiting or self._reading_paused
+        if waits_for_us or self._waiting is _CLOSE or self._waiting is _WRITING:
+            self._watch()
+        else:
+            self._wait_for_the_rest()
 
-        `is_partial` says that what has come is no event: a part of a command, or of what is
-        dropped.
-        """
+    def _watch(self) -> None:
+        """Set the deadline that fits what we wait for now."""
         waiting = self._waiting
         if waiting is _CLOSE or waiting is _WRITING:
             return
@@ -294,7 +302,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             return  # the deadline for the request is absolute
         if self._reading_paused:
             self._waiting = _NOTHING
-        elif association.receiving is not None or (is_partial and association.is_waiting):
+        elif association.receiving is not None:
             self._wait_for_the_rest()
         elif association.is_waiting:
             self._wait(_PEER, self._around.timeouts.network)

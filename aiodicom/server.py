@@ -19,7 +19,6 @@ import anyio
 from aiodicom.access import check_ae_title
 from aiodicom.association import Service
 from aiodicom.connections import Connections
-from aiodicom.dataset import ANY_SIZE
 from aiodicom.describe import uid_name
 from aiodicom.limits import Limits, Timeouts
 from aiodicom.listening import listen, listen_now
@@ -146,7 +145,7 @@ class Server:
                 self._service,
                 admit=connections.admit,
                 leave=connections.leave,
-                object_bytes=self._limits.object_bytes or ANY_SIZE,
+                object_bytes=self._limits.object_bytes,
             ),
             self._limits,
             self._timeouts,

@@ -206,11 +206,8 @@ class FileStorage:
         """
         if self._owner is None:
             raise RuntimeError("FileStorage is not running: enter it, or give it to serve()")
-        space = self._space
-        if not space.is_watched:
-            space.watch()
-        if space.is_short:
-            raise Refused(Status.OUT_OF_RESOURCES, "too little room; try again later")
+        if self._space.asks:
+            self._space.check()
         temporary = self._owner.temporary_name()
         placing = None
         if self._layout is None:

@@ -14,6 +14,9 @@ import logging
 import os
 from dataclasses import dataclass
 
+from aiodicom.errors import Refused
+from aiodicom.wire.dimse import Status
+
 __all__ = ["FreeSpace", "Room"]
 
 logger = logging.getLogger("aiodicom.storage")
@@ -89,6 +92,8 @@ class FreeSpace:
         Whether there is too little.
     is_watched : bool
         Whether it is being looked at, or was less than a second ago.
+    asks : bool
+        Whether `check` is to be called for the next object: not where all is well.
     """
 
     MORE = 10
@@ -96,12 +101,11 @@ class FreeSpace:
 
     __slots__ = (
         *("_folder", "_least_bytes", "_least_inodes", "_look", "_loop", "_timer"),
-        *("is_short", "is_watched"),
+        *("asks", "is_short", "is_watched"),
     )
 
     def __init__(self, least_bytes: int | None = None, least_inodes: int | None = None) -> None:
-        self.is_short = False
-        self.is_watched = False
+        self.asks = self.is_short = self.is_watched = False
         self._folder = ""
         self._least_bytes = least_bytes
         self._least_inodes = least_inodes
@@ -114,23 +118,36 @@ class FreeSpace:
         self._folder = folder
         self._loop = asyncio.get_running_loop()
         self.is_short = False
-        self._judge(room)
+        if self._least_bytes != 0 or self._least_inodes != 0:
+            self._judge(room)
 
     def stop(self) -> None:
         """Look no more."""
         self._loop = None
-        self.is_watched = False
+        self.asks = self.is_watched = False
         for under_way in (self._timer, self._look):
             if under_way is not None:
                 under_way.cancel()
 
+    def check(self) -> None:
+        """Look, in a thread, because an object comes; go on with what is known already.
+
+        Raises
+        ------
+        Refused
+            0xA700 where there is too little room.
+        """
+        self.watch()
+        if self.is_short:
+            raise Refused(Status.OUT_OF_RESOURCES, "too little room; try again later")
+
     def watch(self) -> None:
-        """Look now, in a thread, because an object comes."""
-        if self._loop is None or self.is_watched or self._least_bytes == self._least_inodes == 0:
-            return
-        self.is_watched = True
-        self._look = self._loop.run_in_executor(None, Room.of, self._folder)
-        self._look.add_done_callback(self._looked)
+        """Look, unless that was done less than a second ago."""
+        if self.asks and not self.is_watched and self._loop is not None:
+            self.is_watched = True
+            self.asks = self.is_short
+            self._look = self._loop.run_in_executor(None, Room.of, self._folder)
+            self._look.add_done_callback(self._looked)
 
     def _looked(self, look: asyncio.Future[Room]) -> None:
         if self._loop is None or look.cancelled():
@@ -138,8 +155,7 @@ class FreeSpace:
         if look.exception() is None:
             self._judge(look.result())
         else:  # whoever stores there hears why
-            self.is_short = False
-            self._rest()
+            self._rest(is_short=False)
 
     def _judge(self, room: Room) -> None:
         more = self.MORE if self.is_short else 0
@@ -148,18 +164,19 @@ class FreeSpace:
             what = "Too little room in %s: %s. Until there is, objects and associations are refused"
             logger.warning(what, self._folder, lacking)
         elif self.is_short and not lacking:
-            logger.info(
-                "There is room in %s again: %d bytes are free", self._folder, room.free_bytes
-            )
-        self.is_short = bool(lacking)
-        self._rest()
+            again = "There is room in %s again: %d bytes are free"
+            logger.info(again, self._folder, room.free_bytes)
+        self._rest(is_short=bool(lacking))
 
-    def _rest(self) -> None:
+    def _rest(self, *, is_short: bool) -> None:
+        """Look no more for a second."""
         assert self._loop is not None
+        self.asks = self.is_short = is_short
         self.is_watched = True
         self._timer = self._loop.call_later(INTERVAL, self._rested)
 
     def _rested(self) -> None:
         self.is_watched = False
+        self.asks = True
         if self.is_short:
             self.watch()
