@@ -185,7 +185,7 @@ class DatasetStream:
 
     def refuse(self, error: Refused) -> None:
         """Take no more: whoever reads it is raised `error`, also where all of it has come."""
-        if self._error is None and not self._discarded:
+        if self._error is None:
             self._error = error
             self._release_all()
             self._wake()

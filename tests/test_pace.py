@@ -47,9 +47,10 @@ class Sender:
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.gone = asyncio.Event()
+        self.pool = Pool()
         service = Service(make_policy(), store)
         around = Surroundings(
-            self.loop, Pool(), service, limits or Limits(), timeouts or Timeouts(),
+            self.loop, self.pool, service, limits or Limits(), timeouts or Timeouts(),
             lambda _: None, lambda _: self.gone.set(),
         )  # fmt: skip
         self.connection = AcceptorConnection(around, 1)
@@ -206,18 +207,37 @@ def test_who_is_kept_waiting_by_us_is_not_slow() -> None:
 
 
 def test_a_pause_of_ours_is_not_held_against_a_sender_that_goes_on_after_it() -> None:
-    """It was measured already when its handler stopped to read, and again afterwards."""
+    """It is measured from the 30th second on, and not read from between the 37th and the 88th."""
 
-    async def in_turns(request: StoreRequest) -> int:
-        while (block := await request.dataset.block()) is not None:
-            await asyncio.sleep(50)
-            block.release()
+    async def late(request: StoreRequest) -> int:
+        await asyncio.sleep(88)
+        await request.dataset.read()
         return Status.SUCCESS
 
     async def work() -> None:
-        sender = Sender(in_turns, Limits(association_bytes=1000))
-        await sender.send(store_pdus("1.2.3", bytes(60_000)), 5000, 1)
+        sender = Sender(late, Limits(association_bytes=5500))
+        began = sender.loop.time()
+        await sender.send(LARGE, 150)
+        assert sender.loop.time() - began > 20_000 / 150 + 40
         assert not sender.is_aborted
+        await sender.close()
+
+    run(work)
+
+
+def test_half_a_command_that_was_on_its_way_when_we_paused_is_not_waited_for() -> None:
+    async def work() -> None:
+        sender = Sender()
+        await sender.associated()
+        sender.connection.crowded(True)
+        sender.connection.get_buffer(-1)[:10] = ECHO[:10]
+        sender.connection.buffer_updated(10)
+        await asyncio.sleep(600)
+        assert sender.wire._is_paused
+        assert not sender.is_aborted
+        sender.connection.crowded(False)
+        await sender.send(ECHO[10:], len(ECHO))
+        assert sender.statuses == 1
         await sender.close()
 
     run(work)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from aiodicom import Limits, dcmrecv, echoscp, storescp
-from aiodicom.cli.limits import amount, limits_of
+from aiodicom.cli.limits import LIMITS, ROOM, amount, limits_of
 from aiodicom.cli.network import timeouts_of
 from aiodicom.cli.options import UsageError
 
 COMMANDS = [storescp, dcmrecv, echoscp]
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "limits.md"
 
 
 def limits(command: ModuleType, *words: str) -> Limits:
@@ -86,3 +91,10 @@ def test_who_admits_more_associations_admits_their_connections() -> None:
 def test_limits_that_let_nobody_in(command: ModuleType, words: str, error: str) -> None:
     with pytest.raises(UsageError, match=error):
         limits(command, *words.split())
+
+
+def test_the_page_has_every_limit_and_option() -> None:
+    table = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    cells = {cell.strip().strip("`") for line in table for cell in line.split("|")}
+    assert {option.name for group in (LIMITS, ROOM) for option in group.options} <= cells
+    assert {f"Limits.{field.name}" for field in dataclasses.fields(Limits)} <= cells

@@ -219,6 +219,19 @@ async def test_objects_are_not_looked_for_one_by_one_nor_in_the_loop(
     assert threading.main_thread().name not in disk.threads
 
 
+async def test_who_is_refused_makes_nobody_look(
+    disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(free_space, "INTERVAL", 60)
+    storage = FileStorage(tmp_path)
+    async with serving(store=storage) as server, Peer(server.port) as peer:
+        await peer.associate()
+        storage._space._judge(FULL)
+        for number in range(20):
+            assert await peer.store(f"1.2.{number}") == Status.OUT_OF_RESOURCES
+    assert disk.looks == 1
+
+
 async def test_who_is_idle_and_has_room_is_not_looked_after(disk: Disk, tmp_path: Path) -> None:
     storage = FileStorage(tmp_path)
     async with serving(store=storage) as server, Peer(server.port) as peer:
@@ -257,6 +270,7 @@ async def test_a_storage_that_has_ended_looks_no_more_and_may_begin_again(
     looks = disk.looks
     await asyncio.sleep(0.05)
     assert disk.looks == looks
+    assert not storage._space.asks  # nothing has changed since
     disk.room = AMPLE
     async with storage:
         assert not storage._space.is_short
