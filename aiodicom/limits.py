@@ -68,9 +68,9 @@ class Limits:
     buffered_bytes: int = 256 << 20
     association_bytes: int = 4 << 20
     # Less than all: one address, hostile or broken, leaves room for the others.
-    associations_per_address: int | None = 10_000
+    associations_per_address: int | None = 10_500
     associations_per_title: int | None = None
-    connections_per_address: int | None = 11_000
+    connections_per_address: int | None = 12_250
     request_bytes: int = MAXIMUM_ASSOCIATE_LENGTH
     command_bytes: int = MAXIMUM_COMMAND_LENGTH
     object_bytes: int | None = None

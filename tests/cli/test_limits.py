@@ -98,3 +98,11 @@ def test_the_page_has_every_limit_and_option() -> None:
     cells = {cell.strip().strip("`") for line in table for cell in line.split("|")}
     assert {option.name for group in (LIMITS, ROOM) for option in group.options} <= cells
     assert {f"Limits.{field.name}" for field in dataclasses.fields(Limits)} <= cells
+
+
+def test_the_help_says_what_is_usual() -> None:
+    helps = {option.dest: option.help for option in LIMITS.options}
+    for name, value in dataclasses.asdict(Limits()).items():
+        if name.startswith(("associations", "connections")):
+            usual = "unlimited" if value is None else str(value)
+            assert f"(default: {usual})" in helps[name]
