@@ -142,6 +142,8 @@ class Answering:
         if command.field == _C_STORE and Status.is_success(answer.status):
             assert dataset is not None
             if not dataset.consumed:
+                if dataset.refusal is not None:  # whatever the handler makes of that
+                    return _answer_to(dataset.refusal)
                 logger.error("The store handler returned success without reading the dataset")
                 return Answer(Status.UNABLE_TO_PROCESS, "the object was not read")
             if not dataset.complete:

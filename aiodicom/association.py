@@ -24,6 +24,7 @@ from aiodicom.errors import (
     AssociationLost,
     AssociationRejected,
     ProtocolError,
+    Refused,
 )
 from aiodicom.failures import log_failure
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
@@ -97,6 +98,8 @@ class Service:
         Seconds between the response to a C-STORE and what comes next, to try senders with.
     seldom : Seldom
         Logs what peers can cause as often as they like.
+    object_bytes : int or None
+        The longest dataset that is taken.
     """
 
     policy: Policy
@@ -110,6 +113,7 @@ class Service:
     parameters_level: int = logging.DEBUG
     rest: float = 0
     seldom: Seldom = field(default_factory=Seldom)
+    object_bytes: int | None = None
 
 
 _DUPLICATE = Answer(Status.DUPLICATE_INVOCATION, "Message ID is in use")
@@ -182,6 +186,10 @@ class Association:
         if self.receiving is None:  # cannot be: the upper layer has checked it
             raise RuntimeError("a fragment without a message")
         self.receiving.feed(fragment.block, fragment.is_last)
+        most = self._service.object_bytes
+        if most is not None and self.receiving.size > most:
+            comment = f"the object has more than {most} bytes"
+            self.receiving.refuse(Refused(Status.OUT_OF_RESOURCES, comment))
         if fragment.is_last:
             self.receiving = None
             if self._stopping:

@@ -31,6 +31,9 @@ logger = logging.getLogger("aiodicom.server")
 LAST_WORDS = 1.0
 """Seconds that peers have to take our A-ABORT when the server stops."""
 
+_CONNECTIONS, _ASSOCIATIONS, _TITLE = "connections ", "associations ", "title "
+"""What is counted of an address or a title, in the tally."""
+
 HANDSHAKE = 60.0
 """Seconds for a TLS handshake, where the deadline for a request does not say."""
 
@@ -61,8 +64,9 @@ class Connections:
         self._share = share
         self._ssl = ssl
         self._around: Surroundings
+        self._ask: Callable[[AssociationInfo], None] | None = None
         self._accepting: Accepting | None = None
-        self._unmade: set[int] = set()  # numbers of connections that are being opened
+        self._unmade: dict[int, str] = {}  # connections that are being opened: number, address
         self._accepted = 0
         self._changed = asyncio.Event()
         self._stopping = False
@@ -72,6 +76,7 @@ class Connections:
     def accept(self, sockets: Sequence[socket.socket], around: Surroundings) -> None:
         """Accept connections from listening sockets, which are this object's from now on."""
         self._around = around
+        self._ask = getattr(around.service.store, "admit", None)
         self._accepting = Accepting(sockets, self._share, self._open)
 
     def stop_accepting(self) -> None:
@@ -120,31 +125,30 @@ class Connections:
             service.seldom.log(logger, logging.WARNING, key, message, host)
             accepted.close()
             return
-        if self._share.add_connection() > self._around.limits.connections:
-            seldom = self._around.service.seldom
-            seldom.log(logger, logging.WARNING, "full", "Too many connections: one is closed")
+        peer = _host(address), int(address[1])
+        too_many = self._count_in(peer[0])
+        if too_many is not None:
+            key, message = (too_many, "full"), "Too many connections%s: one is closed"
+            service.seldom.log(logger, logging.WARNING, key, message, too_many)
             accepted.close()
-            self._share.add_connection(-1)
+            self._uncount(peer[0])
             return
         accepted.setblocking(False)
         number = self._accepted = self._accepted + 1
-        self._unmade.add(number)
-        task = self._around.loop.create_task(self._connect(number, accepted, address))
+        self._unmade[number] = peer[0]
+        task = self._around.loop.create_task(self._connect(number, accepted, peer))
         self.opening.add(task)
         task.add_done_callback(functools.partial(self._opened, number, accepted))
 
-    async def _connect(
-        self, number: int, accepted: socket.socket, address: tuple[Any, ...]
-    ) -> None:
-        factory = functools.partial(AcceptorConnection, self._around, number)
-        peer = _host(address)
+    async def _connect(self, number: int, accepted: socket.socket, peer: tuple[str, int]) -> None:
+        factory = functools.partial(AcceptorConnection, self._around, number, peer)
         try:
             if self._ssl is not None:
-                await self._connect_tls(factory, accepted, peer)
+                await self._connect_tls(factory, accepted, peer[0])
             else:
                 await self._around.loop.connect_accepted_socket(factory, accepted)
         except OSError as error:
-            logger.info("A connection from %s failed at once: %s", peer, error)
+            logger.info("A connection from %s failed at once: %s", peer[0], error)
             accepted.close()
 
     async def _connect_tls(
@@ -186,15 +190,14 @@ class Connections:
         if task.cancelled():  # perhaps before it began
             accepted.close()
         if number in self._unmade:
-            self._unmade.remove(number)
-            self._count_out()
+            self._count_out(self._unmade.pop(number))
         self._changed.set()
 
     # Called by connections -----------------------------------------------------------------------
 
     def has_made(self, connection: AcceptorConnection) -> None:
         """Hear that a connection is there."""
-        self._unmade.discard(connection.number)
+        self._unmade.pop(connection.number, None)
         self.made.add(connection)
         if self._stopping:
             connection.abort()
@@ -203,28 +206,62 @@ class Connections:
         """Hear that a connection has gone, with its handlers."""
         if connection in self.made:
             self.made.remove(connection)
-            self._count_out()
+            self._count_out(connection.peer[0])
         self._changed.set()
 
-    def _count_out(self) -> None:
+    # Counting ------------------------------------------------------------------------------------
+
+    def _count_in(self, address: str) -> str | None:
+        """Count a connection; where it is one too many, return of whom, else None."""
+        limits, most = self._around.limits, self._around.limits.connections_per_address
+        of_all = self._share.add_connection()
+        if most is not None and self._share.tally.add(_CONNECTIONS + address) > most:
+            return f" from {address}"
+        return "" if of_all > limits.connections else None
+
+    def _uncount(self, address: str) -> None:
         self._share.add_connection(-1)
+        if self._around.limits.connections_per_address is not None:
+            self._share.tally.add(_CONNECTIONS + address, -1)
+
+    def _count_out(self, address: str) -> None:
+        self._uncount(address)
         if self._accepting is not None:
             self._accepting.has_fewer()
 
-    def admit(self, _: AssociationInfo) -> None:
-        """Count an association in.
+    def admit(self, info: AssociationInfo) -> None:
+        """Count an association in, and ask the store handler whether it can take any.
 
         Raises
         ------
         AssociationRejected
-            Where it is one too many.
+            Where it is one too many, or the handler says so.
         """
-        if self._share.add_association() > self._around.limits.associations:
-            raise AssociationRejected("too many associations", 2, 3, 2)
+        address, title = _ASSOCIATIONS + info.address, _TITLE + info.calling_ae_title
+        too_many = ""
+        limits, tally = self._around.limits, self._share.tally
+        # All of them are counted, whatever the first one comes to: `leave` undoes all.
+        if self._share.add_association() > limits.associations:
+            too_many = "too many associations"
+        most = limits.associations_per_address
+        if most is not None and tally.add(address) > most:
+            too_many = "too many associations of this address"
+        most = limits.associations_per_title
+        if most is not None and tally.add(title) > most:
+            too_many = "too many associations of this AE title"
+        if too_many:
+            raise AssociationRejected(too_many, 2, 3, 2)
+        if self._ask is not None:
+            self._ask(info)
 
-    def leave(self, _: AssociationInfo) -> None:
+    def leave(self, info: AssociationInfo) -> None:
         """Count an association out."""
+        limits, tally = self._around.limits, self._share.tally
         self._share.add_association(-1)
+        if limits.associations_per_address is not None:
+            tally.add(_ASSOCIATIONS + info.address, -1)
+        if limits.associations_per_title is not None:
+            tally.add(_TITLE + info.calling_ae_title, -1)
 
 
 def _host(address: tuple[Any, ...]) -> str:

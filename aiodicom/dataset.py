@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 
-from aiodicom.errors import AssociationClosed
+from aiodicom.errors import AssociationClosed, Refused
 from aiodicom.wire.buffers import Block
 
 __all__ = ["DatasetStream"]
@@ -33,6 +33,9 @@ class DatasetStream:
         The bytes that have come so far.
     complete : bool
         Whether the last fragment has come.
+
+    Where it becomes longer than a receiver wants (``Limits.object_bytes``), every way to read it
+    raises `Refused` with 0xA700, and what still comes is dropped.
     """
 
     __slots__ = (
@@ -49,7 +52,7 @@ class DatasetStream:
         self._wanted = 0
         self._hurried = False
         self._discarded = False
-        self._error: AssociationClosed | None = None
+        self._error: AssociationClosed | Refused | None = None
         self._waiter: asyncio.Future[None] | None = None
 
     # The reader's side -----------------------------------------------------------------------
@@ -95,6 +98,8 @@ class DatasetStream:
         ------
         AssociationClosed
             Where the association ended before the last fragment, or the dataset was discarded.
+        Refused
+            Where the dataset is longer than it may be.
         """
         while not self._is_enough(at_least):
             self._wanted = at_least
@@ -118,7 +123,7 @@ class DatasetStream:
         A success may then be returned without having read the dataset; it is sent after the
         last fragment.
         """
-        if self._discarded:
+        if self._discarded or self.refusal is not None:
             return
         self.close()
         if not self.complete and self._error is None:
@@ -131,8 +136,13 @@ class DatasetStream:
 
     @property
     def consumed(self) -> bool:
-        """Whether the dataset was read to its end, or discarded."""
-        return self._discarded or (self.complete and not self._blocks)
+        """Whether the dataset was read to its end, or discarded; one that is refused is not."""
+        return self._discarded or (self.complete and not self._blocks and self._error is None)
+
+    @property
+    def refusal(self) -> Refused | None:
+        """What reading raises where the dataset is longer than it may be."""
+        return self._error if isinstance(self._error, Refused) else None
 
     async def wait_complete(self) -> None:
         """Wait for the last fragment.
@@ -172,6 +182,15 @@ class DatasetStream:
         self.complete = self.complete or is_last
         if is_last or self._is_enough(self._wanted):
             self._wake()
+
+    def refuse(self, error: Refused) -> None:
+        """Take no more: whoever reads it is raised `error`, also where all of it has come."""
+        if self._error is None:
+            self._error = error
+            self._release_all()
+            self._wake()
+            if not self.complete:
+                self._on_discard()
 
     def hurry(self) -> None:
         """Have the reader take what is there, because no more will come before it does."""

@@ -11,6 +11,7 @@ from typing import Any
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
 from aiodicom.cli.ending import GRACE, needs_port
+from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
 from aiodicom.cli.receiving import (
@@ -55,6 +56,8 @@ COMMAND = Command(
         PROFILE,
         Group("processing options", (WORKERS, GRACE)),
         ACCESS,
+        LIMITS,
+        ROOM,
         *tls_options(acceptor=True),
         Group(
             "output options",
@@ -86,6 +89,7 @@ COMMAND = Command(
     ),
     {
         **RECEIVER_DEFAULTS,
+        **ROOM_DEFAULTS,
         "ae_title": "DCMRECV",
         "dimse": None,
         "network": 60.0,
@@ -103,7 +107,7 @@ COMMAND = Command(
     },
     (*ACCESS_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
-    (needs_port,),
+    (needs_port, check_limits),
     ("port",),
 )  # fmt: skip
 
@@ -123,7 +127,13 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     store = Trials(ignore)
     if settings["mode"] != "ignore":
         layout = Layout(settings["names"], settings["sorting"], settings["extension"])
-        storage = FileStorage(settings["folder"], durability=settings["durability"], layout=layout)
+        storage = FileStorage(
+            settings["folder"],
+            durability=settings["durability"],
+            layout=layout,
+            least_free_bytes=settings["least_free_bytes"],
+            least_free_inodes=settings["least_free_inodes"],
+        )
         store = Trials(storage, (storage,), folder_code=CODES.folder)
     return server_of(settings, policy, Receiving(store), CODES)
 

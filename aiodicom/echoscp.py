@@ -9,6 +9,7 @@ from typing import Any
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, needs_port
+from aiodicom.cli.limits import LIMITS, check_limits
 from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
 from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
@@ -28,6 +29,7 @@ COMMAND = Command(
         preference_options(plus_prefix=False),
         Group("processing options", (WORKERS, GRACE)),
         ACCESS,
+        LIMITS,
         *tls_options(acceptor=True),
     ),
     {
@@ -40,7 +42,7 @@ COMMAND = Command(
     },
     (*ACCESS_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
-    (needs_port,),
+    (needs_port, check_limits),
     ("port",),
 )
 

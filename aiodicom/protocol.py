@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
@@ -18,7 +19,7 @@ from aiodicom.requests import AssociationInfo
 from aiodicom.wire.buffers import Account, Pool
 from aiodicom.wire.pdu import AssociateRequest
 from aiodicom.wire.states import State
-from aiodicom.wire.upper_layer import Incoming, Role, UpperLayer
+from aiodicom.wire.upper_layer import Fragment, Incoming, Message, Role, Sizes, UpperLayer
 
 __all__ = ["AcceptorConnection", "Surroundings"]
 
@@ -51,9 +52,32 @@ class Surroundings:
     on_made: Callable[[AcceptorConnection], None]
     on_gone: Callable[[AcceptorConnection], None]
     deadlines: Deadlines = field(init=False)
+    sizes: Sizes = field(init=False)
+    # Within a message: how long the next bytes may take, when to look, and what must have come
+    # by then.
+    patience: float = field(init=False)
+    look: float = field(init=False)
+    least: float | None = field(init=False)
 
     def __post_init__(self) -> None:
+        limits, timeouts = self.limits, self.timeouts
+        patience = math.inf if timeouts.message is None else timeouts.message
+        look, least = patience, None
+        if limits.least_rate is not None:
+            look, least = min(patience, timeouts.rate), limits.least_rate * timeouts.rate
+        object.__setattr__(self, "sizes", limits.sizes)
+        object.__setattr__(self, "patience", patience)
+        object.__setattr__(self, "look", look)
+        object.__setattr__(self, "least", least)
         object.__setattr__(self, "deadlines", Deadlines(self.loop))
+
+
+@dataclass(slots=True)
+class _Pace:
+    """What a peer must have sent by a moment of the loop's clock, and what it has."""
+
+    until: float
+    received: int = 0
 
 
 class AcceptorConnection(asyncio.BufferedProtocol):
@@ -65,15 +89,19 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         What it shares with others.
     number : int
         Its number in the server's log.
+    peer : tuple of str and int
+        The peer's address and port, where they are known before the transport.
     """
 
     __slots__ = (
-        "_account", "_around", "_crowd", "_drained", "_due", "_loop", "_peer",
+        "_account", "_around", "_crowd", "_drained", "_due", "_loop", "_pace",
         "_reading_paused", "_timer", "_timer_due", "_transport", "_upper", "_waiting",
-        "_writing_paused", "association", "number", "task",
+        "_writing_paused", "association", "number", "peer", "task",
     )  # fmt: skip
 
-    def __init__(self, surroundings: Surroundings, number: int) -> None:
+    def __init__(
+        self, surroundings: Surroundings, number: int, peer: tuple[str, int] = ("", 0)
+    ) -> None:
         self.number = number
         self.association: Association | None = None
         self.task: asyncio.Task[None] | None = None
@@ -81,9 +109,9 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._loop = surroundings.loop
         self._account = Account(surroundings.pool, self, surroundings.limits.association_bytes)
         maximum_length = surroundings.service.policy.maximum_length
-        self._upper = UpperLayer(Role.ACCEPTOR, self._account, maximum_length)
+        self._upper = UpperLayer(Role.ACCEPTOR, self._account, maximum_length, surroundings.sizes)
         self._transport: asyncio.Transport | None = None
-        self._peer = ("", 0)
+        self.peer = peer
         # Flow control.
         self._crowd = 0  # bytes of messages that wait, where they are many
         self._reading_paused = False
@@ -94,6 +122,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._due = 0.0
         self._timer: Deadline | None = None
         self._timer_due = 0.0
+        self._pace: _Pace | None = None
 
     @property
     def is_conversing(self) -> bool:
@@ -106,9 +135,6 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         transport = cast(asyncio.Transport, transport)  # uvloop's is one without saying so
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
-        peer = transport.get_extra_info("peername")
-        if isinstance(peer, tuple):
-            self._peer = (str(peer[0]).removeprefix("::ffff:"), int(peer[1]))
         self._upper.connected()
         self._around.on_made(self)
         self._wait(_REQUEST, self._around.timeouts.association)
@@ -129,7 +155,12 @@ class AcceptorConnection(asyncio.BufferedProtocol):
                 self._begin(event)
         if self._account.paused and self._account.must_let_go:
             self.squeeze()
-        self._watch()
+        if self._pace is not None:
+            self._keep_pace(nbytes, events)
+        if events:
+            self._watch()
+        else:
+            self._watch_part()
         if self._upper.closing or self.association is None:
             self.flush()  # what the upper layer has answered by itself
 
@@ -166,7 +197,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
     def _begin(self, event: Incoming) -> None:
         if isinstance(event, AssociateRequest):
             certificate = PeerCertificate.of(self._transport_info("peercert"))
-            info = AssociationInfo(event, *self._peer, self.number, certificate)
+            info = AssociationInfo(event, *self.peer, self.number, certificate)
             service = self._around.service
             self.association = Association(self._upper, self, service, info)
             self.task = self._loop.create_task(self.association.converse())
@@ -192,7 +223,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             logger.error("Association Aborted: %s", error)
             self.association.lost(AssociationLost(str(error)))
         else:
-            logger.info("Not an association from %s: %s", self._peer[0], error)
+            logger.info("Not an association from %s: %s", self.peer[0], error)
         self.flush()
 
     # Holder: called by the account ---------------------------------------------------------------
@@ -216,6 +247,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         if should_pause == self._reading_paused or self._transport is None:
             return
         self._reading_paused = should_pause
+        self._pace = None  # what we do not take is not the peer's fault
         if should_pause:
             self._transport.pause_reading()
         else:
@@ -260,6 +292,15 @@ class AcceptorConnection(asyncio.BufferedProtocol):
 
     # Deadlines -----------------------------------------------------------------------------------
 
+    def _watch_part(self) -> None:
+        """Set the deadline after what is no event: part of a command, or of what is dropped."""
+        association = self.association
+        waits_for_us = association is None or not association.is_waiting or self._reading_paused
+        if waits_for_us or self._waiting is _CLOSE or self._waiting is _WRITING:
+            self._watch()
+        else:
+            self._wait_for_the_rest()
+
     def _watch(self) -> None:
         """Set the deadline that fits what we wait for now."""
         waiting = self._waiting
@@ -271,7 +312,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         if self._reading_paused:
             self._waiting = _NOTHING
         elif association.receiving is not None:
-            self._wait(_FRAGMENT, self._around.timeouts.message)
+            self._wait_for_the_rest()
         elif association.is_waiting:
             self._wait(_PEER, self._around.timeouts.network)
         else:
@@ -285,6 +326,18 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         due = self._due = self._loop.time() + seconds
         if self._timer is None or due < self._timer_due:
             self._start_timer(due)
+
+    def _wait_for_the_rest(self) -> None:
+        """Wait for the next bytes of a message, and have a look at the peer's pace meanwhile."""
+        around = self._around
+        if around.look == math.inf:
+            self._waiting = _NOTHING
+            return
+        self._waiting = _FRAGMENT
+        now = self._loop.time()
+        self._due = now + around.patience
+        if self._timer is None or now + around.look < self._timer_due:
+            self._start_timer(now + around.look)
 
     def _start_timer(self, due: float) -> None:
         self._stop_timer()
@@ -301,12 +354,36 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._timer = None
         if self._waiting is _NOTHING:
             return
-        if self._loop.time() < self._due:
+        now = self._loop.time()
+        if now >= self._due:
+            self._expired(f"waited too long for {self._waiting}")
+        elif self._waiting is not _FRAGMENT or self._around.least is None:
             self._start_timer(self._due)
+        elif self._is_slow(now, self._around.least):
+            self._expired("the peer sends too slowly")
         else:
-            self._expired()
+            assert self._pace is not None
+            self._start_timer(min(self._due, self._pace.until))
 
-    def _expired(self) -> None:
+    # The pace is measured from the first look within a message on: most are over before one, and
+    # cost nothing.
+
+    def _is_slow(self, now: float, least: float) -> bool:
+        """Tell whether the peer sends too slowly; begin to measure it, or begin anew."""
+        pace = self._pace
+        if pace is None or now >= pace.until:
+            self._pace = _Pace(now + self._around.timeouts.rate)
+        return pace is not None and now >= pace.until and pace.received < least
+
+    def _keep_pace(self, nbytes: int, events: Sequence[Incoming]) -> None:
+        assert self._pace is not None
+        self._pace.received += nbytes
+        for event in events:
+            if isinstance(event, Message) or (isinstance(event, Fragment) and event.is_last):
+                self._pace = None  # between messages nobody is in a hurry
+                return
+
+    def _expired(self, why: str) -> None:
         waiting, transport = self._waiting, self._transport
         if transport is None:
             return
@@ -314,9 +391,9 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         if waiting is _CLOSE:
             transport.abort()
             return
-        error = AssociationLost(f"waited too long for {waiting}")
+        error = AssociationLost(why)
         if self.association is None:
-            logger.info("No association from %s: %s", self._peer[0], error)
+            logger.info("No association from %s: %s", self.peer[0], error)
             self._upper.artim_expired()
         else:
             self.association.lost(error)

@@ -168,7 +168,12 @@ class Server:
                 call_later=loop.call_later,
                 call_soon=loop.call_soon_threadsafe,
             ),
-            dataclasses.replace(self._service, admit=connections.admit, leave=connections.leave),
+            dataclasses.replace(
+                self._service,
+                admit=connections.admit,
+                leave=connections.leave,
+                object_bytes=self._limits.object_bytes,
+            ),
             self._limits,
             self._timeouts,
             connections.has_made,

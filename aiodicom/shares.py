@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import mmap
 
+from aiodicom.tallies import Tally, clear_rows, make_rows
+
 __all__ = ["BATCH", "Share", "Shares"]
 
 BATCH = 64
@@ -39,11 +41,14 @@ class Shares:
         self.accepted = self._numbers[_ACCEPTED::SLOT]
         self.connections = self._numbers[_CONNECTIONS::SLOT]
         self.associations = self._numbers[_ASSOCIATIONS::SLOT]
+        self.rows = make_rows(workers)
 
     def clear(self, index: int) -> None:
         """Forget a worker that is gone."""
         for number in range(SLOT * index, SLOT * (index + 1)):
             self._numbers[number] = 0
+        if self.rows:
+            clear_rows(self.rows[index])
 
 
 class Share:
@@ -55,10 +60,16 @@ class Share:
         Everybody's.
     index : int
         Which worker this is, from 0.
+
+    Attributes
+    ----------
+    tally : Tally
+        How many connections and associations single addresses and titles have.
     """
 
     def __init__(self, shares: Shares, index: int = 0) -> None:
         self.index = index
+        self.tally = Tally(shares.rows, index)
         self._all = shares
         self._left_to = (index, 0)
         self._in_vain = 0

@@ -11,6 +11,7 @@ from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, INETD, needs_port, no_workers_with_inetd
+from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
 from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
 from aiodicom.cli.receiving import (
@@ -31,7 +32,6 @@ from aiodicom.cli.receiving import (
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.templates import reception_command, study_command
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
-from aiodicom.limits import Limits
 from aiodicom.requests import AssociationInfo, StoreHandler
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage
@@ -56,8 +56,6 @@ _PROCESSING = Group(
         WORKERS,
         INETD,
         GRACE,
-        Option(("--max-associations",), "associations",
-               "admit at most n associations at a time (default: 10000)", "[n]umber", count(1)),
         Option(("-ac", "--access-full"), "access", "do not ask TCP wrappers (default)"),
         Option(("+ac", "--access-control"), "access", "ask TCP wrappers: no effect",
                note=_NO_WRAPPERS),
@@ -229,6 +227,8 @@ COMMAND = Command(
         _PREFERENCE,
         _PROCESSING,
         ACCESS,
+        LIMITS,
+        ROOM,
         *tls_options(acceptor=True),
         _OUTPUT,
         _NAMES,
@@ -238,6 +238,7 @@ COMMAND = Command(
     ),
     {
         **RECEIVER_DEFAULTS,
+        **ROOM_DEFAULTS,
         "ae_title": "STORESCP",
         "dimse": None,
         "network": 60.0,
@@ -247,7 +248,6 @@ COMMAND = Command(
         "profile": None,
         "preference": None,
         "inetd": False,
-        "associations": None,
         "verifies": True,
         "promiscuous": True,
         "uid_padding": True,
@@ -282,7 +282,12 @@ COMMAND = Command(
         *tls_rules(acceptor=True),
     ),
     TLS_ANSWERS,
-    (needs_port, no_workers_with_inetd, needs_one_worker(_PARTS, *_WHOLE_STUDIES)),
+    (
+        needs_port,
+        no_workers_with_inetd,
+        needs_one_worker(_PARTS, *_WHOLE_STUDIES),
+        check_limits,
+    ),
     ("port",),
 )
 
@@ -319,13 +324,14 @@ def make_server(settings: Mapping[str, Any]) -> Server:
             with_meta=settings["with_meta"],
             on_stored=actions.stored if settings["on_reception"] else None,
             studies=studies if workers == 1 else None,
+            least_free_bytes=settings["least_free_bytes"],
+            least_free_inodes=settings["least_free_inodes"],
         )
         handlers = [actions, store]
 
         def on_ended(info: AssociationInfo) -> None:
             studies.association_ended(info.number)
 
-    limit = settings["associations"]
     receiving = Receiving(
         Trials(
             store,
@@ -337,7 +343,6 @@ def make_server(settings: Mapping[str, Any]) -> Server:
         authorize=admission(refuses=settings["refuses"], rejects=settings["rejects"]),
         on_ended=on_ended,
         rest=settings["sleep_after"] or 0,
-        limits=Limits(associations=limit) if limit else None,
     )
     return server_of(settings, policy_of(settings, verifies=settings["verifies"]), receiving)
 

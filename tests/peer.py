@@ -143,12 +143,19 @@ class Peer:
     """One connection to a server under test; an asynchronous context manager.
 
     With `receive_buffer`, the kernel keeps about that many bytes for a peer that does not read.
+    `source` is the address that it comes from.
     """
 
     def __init__(
-        self, port: int, host: str = "127.0.0.1", *, receive_buffer: int | None = None
+        self,
+        port: int,
+        host: str = "127.0.0.1",
+        *,
+        receive_buffer: int | None = None,
+        source: str | None = None,
     ) -> None:
         self._host, self._port, self._receive_buffer = host, port, receive_buffer
+        self._source = source
 
     async def __aenter__(self) -> Self:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
@@ -156,6 +163,8 @@ class Peer:
         connecting.setblocking(False)
         if self._receive_buffer is not None:
             connecting.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        if self._source is not None:
+            connecting.bind((self._source, 0))
         try:
             async with asyncio.timeout(PATIENCE):
                 loop = asyncio.get_running_loop()

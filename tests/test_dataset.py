@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import aiodicom
-from aiodicom import AssociationLost, DatasetStream, Status, StoreRequest
+from aiodicom import AssociationLost, DatasetStream, Refused, Status, StoreRequest
 from aiodicom.wire.buffers import Account, Block, Pool
 from tests.peer import CT_CONTEXT, Peer, command_pdu, dataset_pdus, store_command, store_pdus
 from tests.serving import MIB, Gate, Peak, happens, serving
@@ -372,3 +372,19 @@ async def test_a_block_that_nobody_released_is_given_back_with_its_last_referenc
     assert feed.held == 5
     del block
     assert feed.held == 0
+
+
+# More than is wanted -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_complete", [False, True])
+async def test_what_comes_of_a_dataset_that_is_refused_is_dropped(is_complete: bool) -> None:
+    feed = Feed()
+    feed.stream.feed(None, is_complete)
+    for _ in range(2):
+        feed.stream.refuse(Refused(Status.OUT_OF_RESOURCES, "too much"))
+    feed.stream.discard()
+    assert feed.discards == (not is_complete)
+    assert not feed.stream.consumed
+    with pytest.raises(Refused, match="too much"):
+        await feed.stream.block()

@@ -13,7 +13,7 @@ import aiodicom
 PACKAGE = Path(aiodicom.__file__).parent
 
 FLOORS = (
-    ("errors",),
+    ("errors", "tallies"),
     ("wire", "handshakes"),
     (
         "dataset",

@@ -194,9 +194,13 @@ def test_objects_of_several_associations_are_stored_by_both_workers(tmp_path: Pa
     assert visible(tmp_path / "received") == [f"CT.1.2.{number}" for number in range(8)]
 
 
-def test_limit_of_associations_holds_over_all_workers(tmp_path: Path) -> None:
+LIMITS = ("--max-associations", "--max-associations-per-address", "--max-associations-per-title")
+
+
+@pytest.mark.parametrize("option", LIMITS)
+def test_limit_of_associations_holds_over_all_workers(option: str, tmp_path: Path) -> None:
     with (
-        storing(tmp_path, "--max-associations", "3") as receiver,
+        storing(tmp_path, option, "3") as receiver,
         senders(receiver.port, 3) as each,
     ):
         for _ in range(4):
@@ -218,8 +222,9 @@ def rejection(port: int) -> tuple[int, int, int] | None:
         return None
 
 
-def test_limit_of_connections_holds_over_all_workers(tmp_path: Path) -> None:
-    limited = "aiodicom.run(port=port, workers=2, limits=aiodicom.Limits(connections=4))"
+@pytest.mark.parametrize("limit", ["connections", "connections_per_address"])
+def test_limit_of_connections_holds_over_all_workers(limit: str, tmp_path: Path) -> None:
+    limited = f"aiodicom.run(port=port, workers=2, limits=aiodicom.Limits({limit}=4))"
     with (
         program(tmp_path, limited) as receiver,
         senders(receiver.port, 4),

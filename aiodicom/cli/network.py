@@ -141,6 +141,7 @@ def timeouts_of(settings: Mapping[str, Any]) -> Timeouts:
         dimse=settings["dimse"],
         network=settings["network"],
         connection=settings.get("connection"),
+        rate=settings.get("rate_time") or 60,
     )
 
 

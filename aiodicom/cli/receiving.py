@@ -15,13 +15,13 @@ from aiodicom.association import Service
 from aiodicom.cli.access import ACCESS_DEFAULTS, access_of
 from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.ending import sockets_of, take_connection
+from aiodicom.cli.limits import LIMIT_DEFAULTS, limits_of
 from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
 from aiodicom.cli.tls import ACCEPTOR_TLS_DEFAULTS, acceptor_tls
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
-from aiodicom.limits import Limits
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
 from aiodicom.server import Server
 from aiodicom.storage.schemes import Layout
@@ -52,6 +52,7 @@ RECEIVER_DEFAULTS: Mapping[str, object] = {
     **DEFAULTS,
     **ACCEPTOR_TLS_DEFAULTS,
     **ACCESS_DEFAULTS,
+    **LIMIT_DEFAULTS,
     "verbose_pc": False,
     "host": None,
     "association": 30.0,
@@ -153,15 +154,12 @@ class Receiving:
         Told of an association that has ended.
     rest : float
         Seconds between the response to a C-STORE and what comes next.
-    limits : Limits or None
-        What peers may cost.
     """
 
     store: StoreHandler | None = None
     authorize: Authorize | None = None
     on_ended: Callable[[AssociationInfo], None] | None = None
     rest: float = 0
-    limits: Limits | None = None
 
 
 def extension(text: str) -> str:
@@ -252,7 +250,7 @@ def server_of(
         host=host_of(settings),
         port=settings["port"] or 0,
         ssl=ssl,
-        limits=receiving.limits,
+        limits=limits_of(settings),
         timeouts=timeouts_of(settings),
         grace=settings["grace"],
         workers=settings["workers"],
@@ -377,6 +375,12 @@ class Trials:
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._entered.aclose()
+
+    def admit(self, info: AssociationInfo) -> None:
+        """Ask what stores whether it can take an association."""
+        ask = getattr(self._store, "admit", None)
+        if ask is not None:
+            ask(info)
 
     async def __call__(self, request: StoreRequest) -> int:
         """Store one object, or abort.

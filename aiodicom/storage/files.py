@@ -11,11 +11,12 @@ from typing import Self
 import anyio
 
 from aiodicom.describe import escape
-from aiodicom.errors import Refused
+from aiodicom.errors import AssociationRejected, Refused
 from aiodicom.failures import log_failure
-from aiodicom.requests import StoreRequest
+from aiodicom.requests import AssociationInfo, StoreRequest
 from aiodicom.storage.commit import Durability, Job, sync_folder
 from aiodicom.storage.folder_tree import FolderTree, folders_above
+from aiodicom.storage.free_space import FreeSpace, Room
 from aiodicom.storage.layout import default_name
 from aiodicom.storage.leftovers import Owner, remove_leftovers
 from aiodicom.storage.object_file import Duplicates, ObjectExists, ObjectFile, make_folders
@@ -85,6 +86,11 @@ class FileStorage:
     studies : Studies, optional
         Keeps the studies apart and hears of their objects, where the layout sorts by study. Its
         own storage closes it.
+    least_free_bytes, least_free_inodes : int, optional
+        Room in the file system below which new objects are answered 0xA700 before their datasets
+        are read, and new associations are rejected as transient (2, 3, 1), until there is a tenth
+        more than that. By default a hundredth of the file system, and no more than 256 MiB or 1,000
+        inodes. 0 is no limit.
 
     Raises
     ------
@@ -103,6 +109,8 @@ class FileStorage:
         with_meta: bool = True,
         on_stored: OnStored | None = None,
         studies: Studies | None = None,
+        least_free_bytes: int | None = None,
+        least_free_inodes: int | None = None,
     ) -> None:
         self.folder = os.fspath(folder)
         self._duplicates = Duplicates(duplicates)
@@ -123,6 +131,10 @@ class FileStorage:
         self._writers = Writers(self._durability)
         self._owner: Owner | None = None
         self._tree = FolderTree(self.folder)
+        for least in (least_free_bytes, least_free_inodes):
+            if least is not None and least < 0:
+                raise ValueError(f"{least} cannot be kept free: 0 or more")
+        self._space = FreeSpace(least_free_bytes, least_free_inodes)
         self._users = 0
         self._changing = anyio.Lock()
 
@@ -136,7 +148,8 @@ class FileStorage:
         """
         async with self._changing:
             if not self._users:
-                self._owner = await asyncio.to_thread(self._prepare)
+                self._owner, room = await asyncio.to_thread(self._prepare)
+                self._space.start(self.folder, room)
                 self._writers.start()
             self._users += 1
         return self
@@ -146,17 +159,19 @@ class FileStorage:
             self._users -= 1
             if not self._users and self._owner is not None:
                 owner, self._owner = self._owner, None  # from here on nothing is begun
+                self._space.stop()
                 await self._writers.stop()
                 if self._studies is not None:
                     await self._studies.close()
                 await asyncio.to_thread(self._tree.close)
                 await asyncio.to_thread(owner.close)
 
-    def _prepare(self) -> Owner:
+    def _prepare(self) -> tuple[Owner, Room]:
         self.folder = os.path.abspath(self.folder)
         self._tree = FolderTree(self.folder)
         try:
             made = make_folders(self.folder)
+            room = Room.of(self.folder)
             owner = Owner(self.folder)
             if self._durability is Durability.DURABLE:
                 _sync_above(self.folder, made)
@@ -166,7 +181,19 @@ class FileStorage:
         removed = remove_leftovers(self.folder)
         if removed:
             logger.warning("Removed %d unfinished files of a receiver that is gone", removed)
-        return owner
+        return owner, room
+
+    def admit(self, info: AssociationInfo) -> None:
+        """Let an association in, where there is room for what it may send.
+
+        Raises
+        ------
+        AssociationRejected
+            (2, 3, 1), temporary congestion, where there is not.
+        """
+        self._space.watch()
+        if self._space.is_short:
+            raise AssociationRejected("too little room where objects are stored", 2, 3, 1)
 
     async def __call__(self, request: StoreRequest) -> int:
         """Store one object.
@@ -174,12 +201,14 @@ class FileStorage:
         Raises
         ------
         Refused
-            0xA900, 0xC000 or 0x0111.
+            0xA900, 0xC000 or 0x0111; 0xA700 where there is too little room.
         OSError
             What the operating system said; answered as 0xA700.
         """
         if self._owner is None:
             raise RuntimeError("FileStorage is not running: enter it, or give it to serve()")
+        if self._space.asks:
+            self._space.check()
         temporary = self._owner.temporary_name()
         placing = None
         if self._layout is None:

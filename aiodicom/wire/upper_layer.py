@@ -30,13 +30,13 @@ from aiodicom.wire.pdu import (
 )
 from aiodicom.wire.states import NEXT, TABLE, Action, Event, State
 
-__all__ = ["Fragment", "Incoming", "Message", "Role", "UpperLayer"]
+__all__ = ["Fragment", "Incoming", "Message", "Role", "Sizes", "UpperLayer"]
 
 MAXIMUM_ASSOCIATE_LENGTH = 1 << 18
-"""The longest A-ASSOCIATE-RQ or -AC, in bytes, that is read: 128 contexts need less."""
+"""The longest A-ASSOCIATE-RQ or -AC, in bytes, that is read by default: 128 contexts need less."""
 
 MAXIMUM_COMMAND_LENGTH = 1 << 14
-"""The longest command set, in bytes, that is read: a list of 4,000 tags is one."""
+"""The longest command set, in bytes, that is read by default: a list of 4,000 tags is one."""
 
 MAXIMUM_PIPELINED = 1024
 """Messages that one read may bring: what waits for its turn is not counted as memory."""
@@ -83,6 +83,25 @@ _EVENT_OF = {
     0x06: Event.RELEASE_RP_PDU,
     0x07: Event.ABORT_PDU,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much of something that must become whole before it means anything is read.
+
+    Parameters
+    ----------
+    associate : int
+        Bytes of an A-ASSOCIATE-RQ or -AC.
+    command : int
+        Bytes of a command set.
+    """
+
+    associate: int = MAXIMUM_ASSOCIATE_LENGTH
+    command: int = MAXIMUM_COMMAND_LENGTH
+
+
+SIZES = Sizes()
 
 
 class Role(enum.Enum):
@@ -132,6 +151,8 @@ class UpperLayer:
         Where memory for datasets comes from.
     maximum_length : int
         The longest P-DATA-TF, in bytes, that was or will be announced to the peer; 0: any.
+    sizes : Sizes, optional
+        How long other things may be.
 
     Attributes
     ----------
@@ -147,11 +168,13 @@ class UpperLayer:
         "_account", "_body", "_body_left", "_body_type", "_command", "_command_context",
         "_context_id", "_control", "_dataset_context", "_deaf", "_discarding", "_events",
         "_filled", "_fragments", "_head", "_longest", "_most", "_offered", "_outgoing", "_parsed",
-        "_pdu_left", "_pdv_left", "_scratch", "_slab", "_unfinished", "_wants_slab", "artim",
-        "closing", "peer_maximum_length", "role", "state",
+        "_pdu_left", "_pdv_left", "_scratch", "_sizes", "_slab", "_unfinished", "_wants_slab",
+        "artim", "closing", "peer_maximum_length", "role", "state",
     )  # fmt: skip
 
-    def __init__(self, role: Role, account: Account, maximum_length: int) -> None:
+    def __init__(
+        self, role: Role, account: Account, maximum_length: int, sizes: Sizes | None = None
+    ) -> None:
         self.role = role
         self.state = State.STA1
         self.closing = False
@@ -159,6 +182,7 @@ class UpperLayer:
         self.peer_maximum_length = 0
         self._account = account
         self._scratch = account.pool.scratch
+        self._sizes = sizes or SIZES
         self._longest = maximum_length + EXCESS if maximum_length else 1 << 32
         self._fragments = 0  # of this read
         self._most = MAXIMUM_READ
@@ -314,8 +338,9 @@ class UpperLayer:
             if action is not Action.AA_6:
                 return length
         elif pdu_type <= 2:
-            if length > MAXIMUM_ASSOCIATE_LENGTH:
-                raise ProtocolError(f"an association PDU of {length} bytes is too long")
+            if length > self._sizes.associate:
+                message = f"an association PDU of {length} bytes is too long"
+                raise ProtocolError(message, AbortReason.NOT_SPECIFIED)  # a limit of ours
         elif length != 4:
             raise ProtocolError(f"a PDU of type 0x{pdu_type:02X} is {length} bytes long, not 4")
         self._body_type, self._body_left = pdu_type, length
@@ -353,8 +378,9 @@ class UpperLayer:
             raise ProtocolError("a dataset's fragment without a command that announced it")
 
     def _add_to_command(self, part: memoryview) -> None:
-        if len(self._command) + len(part) > MAXIMUM_COMMAND_LENGTH:
-            raise ProtocolError(f"a command set is longer than {MAXIMUM_COMMAND_LENGTH} bytes")
+        if len(self._command) + len(part) > self._sizes.command:
+            message = f"a command set is longer than {self._sizes.command} bytes"
+            raise ProtocolError(message, AbortReason.NOT_SPECIFIED)  # a limit of ours
         self._command += part
 
     def _end_of_part(self, view: memoryview, runs: list[int], control: int) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from aiodicom import storescp
+from aiodicom import dcmrecv, storescp
 from aiodicom.cli.common import Failed
 from aiodicom.cli.options import UsageError
 from aiodicom.wire.dimse import Status
@@ -270,6 +271,21 @@ async def test_as_many_associations_as_are_admitted() -> None:
         await first.associate()
         assert await second.rejected() == (2, 3, 2)
         await first.release()
+
+
+async def test_an_object_that_is_too_long(tmp_path: Path) -> None:
+    async with connected(storescp, "--max-object", "1k", "-od", str(tmp_path)) as peer:
+        await peer.associate()
+        assert await peer.store("1.2.3", bytes(1025)) == Status.OUT_OF_RESOURCES
+        await peer.release()
+
+
+@pytest.mark.parametrize("command", [storescp, dcmrecv])
+@pytest.mark.parametrize("option", ["--min-free", "--min-free-inodes"])
+async def test_too_little_room(command: ModuleType, option: str, tmp_path: Path) -> None:
+    much = str(1 << 60)
+    async with connected(command, option, much, "-od", str(tmp_path)) as peer:
+        assert await peer.rejected() == (2, 3, 1)
 
 
 @pytest.mark.parametrize("option", ["--fork", "--single-process"])
