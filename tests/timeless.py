@@ -39,6 +39,8 @@ class TimelessLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._timeless = _Selector()
         super().__init__(self._timeless)
+        # After a hundred days a billionth of a second more is no other number: time stood still.
+        self._clock_resolution = 2**-20
 
     def time(self) -> float:
         return self._timeless.now
