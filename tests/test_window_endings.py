@@ -237,7 +237,10 @@ async def test_a_peer_that_does_not_read_its_responses_is_noticed() -> None:
 # The end of the server ---------------------------------------------------------------------------
 
 
-async def test_a_stop_waits_for_all_that_run_and_begins_nothing() -> None:
+async def test_a_stop_waits_for_all_that_run_and_begins_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aiodicom.server.LINGER", 0)
     doors = Doors()
     async with hosting(doors, window=2) as (server, peer):
         await send_stores(peer, 1, 2, 3)
