@@ -246,6 +246,7 @@ async def test_a_stop_waits_for_all_that_run_and_begins_nothing(
         await send_stores(peer, 1, 2, 3)
         await doors.reads("1.2.1", "1.2.2")
         stopping = asyncio.ensure_future(server.stop(10))
+        await until(lambda: server._connections._stopping)
         doors.open("1.2.2")
         assert await answered(peer) == (2, Status.SUCCESS)
         assert await peer.hears_nothing()
