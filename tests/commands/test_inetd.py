@@ -113,7 +113,8 @@ def test_socket_that_is_no_connection_is_said(
     tmp_path: Path, make: Callable[[], Sequence[socket.socket]]
 ) -> None:
     with contextlib.ExitStack() as opened:
-        number = [opened.enter_context(each) for each in make()][0].fileno()
+        given = [opened.enter_context(each) for each in make()]
+        number = given[0].fileno()
         done = subprocess.run(
             COMMAND, stdin=number, capture_output=True, cwd=tmp_path, timeout=PATIENCE, check=False
         )
