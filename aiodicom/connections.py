@@ -111,8 +111,14 @@ class Connections:
         return not self.made
 
     def take(self, accepted: socket.socket) -> None:
-        """Have a connection that somebody else has accepted."""
-        self._open(accepted, accepted.getpeername())
+        """Have a connection that somebody else has accepted, unless its peer has gone meanwhile."""
+        try:
+            address = accepted.getpeername()
+        except OSError:
+            logger.info("The connection was lost before it was served")
+            accepted.close()
+            return
+        self._open(accepted, address)
 
     # Opening -------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-__all__ = ["listen", "listen_now", "why_not_listening"]
+__all__ = ["is_listening", "listen", "listen_now", "why_not_listening", "why_not_tcp"]
 
 BACKLOG = 1024
 """Connections that wait to be accepted."""
@@ -53,12 +53,20 @@ def listen_now(host: str | None, port: int) -> list[socket.socket]:
 
 def why_not_listening(given: socket.socket) -> str:
     """Return why a socket of somebody else's cannot be served on, or nothing where it can."""
+    return why_not_tcp(given) or ("" if is_listening(given) else "does not listen")
+
+
+def is_listening(given: socket.socket) -> bool:
+    """Tell whether connections are accepted from a socket."""
+    return given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) != 0
+
+
+def why_not_tcp(given: socket.socket) -> str:
+    """Return why a socket of somebody else's is none of TCP, or nothing where it is one."""
     if given.family not in (socket.AF_INET, socket.AF_INET6):
         return f"is a socket of {_family(given.family)}, not of TCP"
     if given.type != socket.SOCK_STREAM:
         return "is no stream socket"
-    if not given.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        return "does not listen"
     return ""
 
 

@@ -185,7 +185,10 @@ class Server:
             if self._starting.cancelled_caught or self._stopped.is_set():
                 raise StoppedEarly
         except BaseException:
-            await self._handlers.aclose()
+            for given in self._given or ():
+                given.close()
+            with anyio.CancelScope(shield=True):
+                await self._handlers.aclose()
             raise
         finally:
             self._starting = None
@@ -245,11 +248,13 @@ class Server:
                 await self._start_ended.wait()
                 await self._drain()
         finally:
-            with anyio.CancelScope(shield=True):
-                self._connections.stop()
-                await self._connections.abort()
-                await self._handlers.aclose()
-            self._ended.set()
+            try:
+                with anyio.CancelScope(shield=True):
+                    self._connections.stop()
+                    await self._connections.abort()
+                    await self._handlers.aclose()
+            finally:  # whoever waits for us is not to blame for a handler
+                self._ended.set()
 
     async def _drain(self) -> None:
         """Let what runs end until the deadline; whoever is just now coming or going as well."""
@@ -300,8 +305,8 @@ class Server:
             A connection that somebody else has accepted, as inetd does. It alone is served then,
             to its end, and no port is listened on.
         is_last : bool
-            Whether the process ends afterwards: SIGINT and SIGTERM are ignored then. By default
-            it goes on with the signal handlers that it had.
+            Whether the process ends afterwards: SIGINT, SIGTERM and SIGHUP are ignored then. By
+            default it goes on with the signal handlers that it had.
 
         Raises
         ------

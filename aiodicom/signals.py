@@ -135,10 +135,10 @@ def _nothing() -> None:
 def put_back(handlers: Mapping[signal.Signals, Any], *, is_last: bool = False) -> None:
     """Install signal handlers that `signal.signal` has returned.
 
-    Where a process that was told to end is about to, what tells it once more is ignored.
+    Where a process that was told to end is about to, what tells it anything more is ignored.
     """
     for number, handler in handlers.items():
-        if is_last and number in ENDS:
+        if is_last and number in NUMBERS:
             handler = signal.SIG_IGN
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
 

@@ -317,11 +317,15 @@ class Workers:
 
     def _reload(self) -> None:
         """Have all workers read files again, and those that will replace them as well."""
+        if self._is_stopping:
+            return
         self._has_reloaded = True
-        self._notifier.reloading()
+        if self._were_ready:  # else this would be told before `_on_ready`
+            self._notifier.reloading()
         for child in self._children.values():
             _say(child, RELOAD)
-        self._notifier.reloaded()
+        if self._were_ready:
+            self._notifier.reloaded()
 
     def _kill(self) -> None:
         self._deadline = None

@@ -7,11 +7,13 @@ import contextlib
 import os
 import re
 import signal
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 
 import aiodicom
@@ -166,6 +168,43 @@ async def test_hurry_during_the_start_does_not_wait_for_it() -> None:
     assert (echo.events, server.addresses) == ([], [])
 
 
+async def test_cancelled_start_leaves_what_it_has_entered(tmp_path: Path) -> None:
+    storage, echo = aiodicom.FileStorage(tmp_path), SlowStart()
+    with socket.create_server(("127.0.0.1", 0)) as given:
+        server = aiodicom.serve(store=storage, echo=echo, sockets=[given])
+        with anyio.CancelScope() as scope:
+            asyncio.get_running_loop().create_task(cancel_when(echo.entering, scope))
+            await server.start()
+        assert scope.cancelled_caught
+        assert os.listdir(tmp_path) == []  # its lock as well
+        assert given.fileno() == -1
+
+
+async def cancel_when(event: asyncio.Event, scope: anyio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+# Handlers that fail -------------------------------------------------------------------------------
+
+
+class FailingEnd(Gate):
+    """A handler that cannot be left."""
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        raise KeyError("end")
+
+
+async def test_handler_that_cannot_be_left_ends_every_stop() -> None:
+    server = aiodicom.serve(store=FailingEnd(), host="127.0.0.1", port=0)
+    await server.start()
+    async with asyncio.timeout(PATIENCE):
+        ends = await asyncio.gather(server.stop(), server.stop(), return_exceptions=True)
+    assert [type(end) for end in ends] == [KeyError, type(None)]
+
+
 # Signals ----------------------------------------------------------------------------------------
 
 IMPATIENT = "\nimport aiodicom.signals\naiodicom.signals.ECHO = 0"
@@ -308,11 +347,18 @@ def test_signal_while_it_starts_ends_it_when_it_has_started(tmp_path: Path) -> N
         assert receiver.lines[-1] == "INFO: left"
 
 
-@pytest.mark.parametrize(("workers", "number"), [("1", signal.SIGTERM), ("2", signal.SIGINT)])
+@pytest.mark.parametrize(
+    ("workers", "number"),
+    [
+        *(("1", signal.SIGTERM), ("2", signal.SIGINT)),
+        *(("1", signal.SIGHUP), ("2", signal.SIGHUP)),
+    ],
+)
 def test_signals_that_keep_coming_do_not_change_the_exit_code(
     tmp_path: Path, workers: str, number: signal.Signals
 ) -> None:
     with storing(tmp_path, "--workers", workers) as receiver:
+        receiver.process.terminate()
         for _ in tries("it does not end"):  # one after the other, until there is nobody
             if receiver.process.poll() is not None:
                 break

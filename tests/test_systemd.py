@@ -9,13 +9,16 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import aiodicom
 from aiodicom import systemd
+from aiodicom.shares import Shares
 from aiodicom.systemd import Notifier
 from aiodicom.wire.dimse import Status
+from aiodicom.workers import Workers
 from tests.peer import Peer
 from tests.processes import PATIENCE, Sender, tries, visible
 from tests.serving import serving
@@ -172,6 +175,26 @@ def test_service_tells_what_it_does(tmp_path: Path, workers: str) -> None:
         service.terminate()
         supervisor.wait_told("STOPPING=1")
         assert service.wait(PATIENCE) == 0
+
+
+def test_reload_by_workers_is_told_only_while_they_serve() -> None:
+    told: list[str] = []
+
+    class Hearing(Notifier):
+        def _tell(self, *lines: str) -> None:
+            told.append(lines[0])
+
+    kinds: dict[str, Any] = {"on_ready": lambda: None, "on_stopping": lambda: None}
+    parent = Workers(1, lambda worker: None, Shares(1), Hearing({}), **kinds, grace=0)
+    with parent._hearing_signals():
+        parent._reload()
+        assert told == []
+        parent._were_ready = True
+        parent._reload()
+        assert told == ["RELOADING=1", "READY=1"]
+        parent._stop()
+        parent._reload()
+        assert told[2:] == ["STOPPING=1"]
 
 
 # Commands ----------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any
 
 from aiodicom import systemd
 from aiodicom.cli.options import Option, UsageError
+from aiodicom.listening import is_listening, why_not_tcp
 
 __all__ = [
     "GRACE",
@@ -116,10 +117,11 @@ def take_connection() -> socket.socket:
     """
     try:
         connected = socket.socket(fileno=os.dup(INPUT))
-        connected.getpeername()
     except OSError:
         raise OSError(_NO_CONNECTION) from None
-    if not _is_internet() or connected.type != socket.SOCK_STREAM:
+    # Not whether it has a peer: who has come and gone by now, as probes do, had a connection.
+    if why_not_tcp(connected) or is_listening(connected):
+        connected.close()
         raise OSError(_NO_CONNECTION)
     _forget(INPUT)
     for descriptor in systemd.take_descriptors():  # the same connection once more

@@ -173,12 +173,16 @@ class FileStorage:
             made = make_folders(self.folder)
             room = Room.of(self.folder)
             owner = Owner(self.folder)
-            if self._durability is Durability.DURABLE:
-                _sync_above(self.folder, made)
+            try:
+                if self._durability is Durability.DURABLE:
+                    _sync_above(self.folder, made)
+                removed = remove_leftovers(self.folder)
+            except BaseException:
+                owner.close()
+                raise
         except OSError as error:
             reason = f"cannot store in {self.folder}: {error.strerror}"
             raise OSError(error.errno, reason) from None
-        removed = remove_leftovers(self.folder)
         if removed:
             logger.warning("Removed %d unfinished files of a receiver that is gone", removed)
         return owner, room

@@ -89,7 +89,7 @@ class FolderTree:
         holders: list[str] = []
         if folder == self._top or self._is_known(folder):
             return holders
-        while folder != self._top:
+        while folder != self._top and folder.strip("/"):  # of the root "/" there is "//folder"
             folder = os.path.dirname(folder)
             holders.append(folder)
         return holders

@@ -44,8 +44,12 @@ class Owner:
             self._name = secrets.token_hex(4)
             self._path = _lock_path(folder, self._name)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            if _lock(self._descriptor) and os.fstat(self._descriptor).st_nlink:
-                return
+            try:
+                if _lock(self._descriptor) and os.fstat(self._descriptor).st_nlink:
+                    return
+            except OSError:  # a file system without locks
+                self.close()
+                raise
             os.close(self._descriptor)  # a cleaner was faster: it takes us for gone
 
     def temporary_name(self) -> str:

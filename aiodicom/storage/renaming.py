@@ -19,8 +19,8 @@ def rename_files(folder: str, names: Iterable[str]) -> int:
 
     No other file is ever replaced: a name that is taken is passed over. A file that is gone is
     somebody's who has moved it. The new names are synced; where that fails, the objects are still
-    there, under one name or the other. A name is taken by a symbolic link, which the file system
-    has to have.
+    there, under one name or the other. A name is taken by a symbolic link; where the file system
+    has none, all keep their names.
 
     Returns
     -------
@@ -30,12 +30,13 @@ def rename_files(folder: str, names: Iterable[str]) -> int:
     number = renamed = 0
     for name in names:
         try:
-            number = _rename(folder, name, number)
+            taken = _take(folder, name, number)
+        except OSError as error:  # no right, no room, no symbolic links: as for the other names
+            logger.warning("Files of a study keep their names: %s", error.strerror)
+            break
+        if _rename(f"{folder}/{name}", _numbered(folder, name, taken)):
+            number = taken
             renamed += 1
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            logger.warning("Cannot rename %s: %s", escape(name), error.strerror)
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -45,22 +46,32 @@ def rename_files(folder: str, names: Iterable[str]) -> int:
     return renamed
 
 
-def _rename(folder: str, name: str, number: int) -> int:
-    """Rename one file to the first free number above `number`; return that."""
+def _numbered(folder: str, name: str, number: int) -> str:
+    return f"{folder}/{name[:2]}{number:06}"
+
+
+def _take(folder: str, name: str, number: int) -> int:
+    """Take the first free number above `number` for a file; return that."""
     while True:
         number += 1
-        free = f"{folder}/{name[:2]}{number:06}"
-        try:
-            # Not an empty file: whoever looks before the next step, or after a crash, finds an
-            # object under this name that is whole.
-            os.symlink(name, free)
-        except FileExistsError:
-            continue
-        try:
-            # In one step: the object may just now be replaced by a newer one of its name, and
-            # whichever it is moves whole.
-            os.rename(f"{folder}/{name}", free)
-        except BaseException:
-            os.unlink(free)
-            raise
-        return number
+        # Not an empty file: whoever looks before the next step, or after a crash, finds an
+        # object under this name that is whole.
+        with contextlib.suppress(FileExistsError):
+            os.symlink(name, _numbered(folder, name, number))
+            return number
+
+
+def _rename(path: str, taken: str) -> bool:
+    """Give a file the name that is taken for it; tell whether it has got it."""
+    try:
+        # In one step: the object may just now be replaced by a newer one of its name, and
+        # whichever it is moves whole.
+        os.rename(path, taken)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(taken)
+        if not isinstance(error, FileNotFoundError):
+            name = escape(os.path.basename(path))
+            logger.warning("Cannot rename %s: %s", name, error.strerror)
+        return False
+    return True

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -90,6 +91,35 @@ def test_peer_that_leaves_ends_the_process(tmp_path: Path, sends: bytes) -> None
         sender.send(sends)
         sender.socket.close()
         assert process.wait(PATIENCE) == 0
+
+
+def test_peer_that_has_reset_the_connection_before_is_no_error(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sender = socket.create_connection(listening.getsockname())
+        accepted, _ = listening.accept()
+    sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sender.close()
+    with accepted:
+        done = subprocess.run(
+            (*COMMAND, "-v"), stdin=accepted.fileno(), capture_output=True, text=True, cwd=tmp_path,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stderr == "I: The connection was lost before it was served\n"
+
+
+@pytest.mark.parametrize("make", [socket.socketpair, lambda: [socket.create_server(("", 0))]])
+def test_socket_that_is_no_connection_is_said(
+    tmp_path: Path, make: Callable[[], Sequence[socket.socket]]
+) -> None:
+    with contextlib.ExitStack() as opened:
+        given = [opened.enter_context(each) for each in make()]
+        number = given[0].fileno()
+        done = subprocess.run(
+            COMMAND, stdin=number, capture_output=True, cwd=tmp_path, timeout=PATIENCE, check=False
+        )
+    assert done.returncode == 99
+    assert b"standard input is no TCP connection: " in done.stderr
 
 
 def test_signal_ends_it_in_order(tmp_path: Path) -> None:

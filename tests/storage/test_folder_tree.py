@@ -133,3 +133,7 @@ def test_new_folder_is_nobody_elses(root: Path) -> None:
 def test_new_folder_in_a_root_that_is_gone(root: Path) -> None:
     root.rmdir()
     assert FolderTree(os.fspath(root)).make_new(str) == f"{root}/0"
+
+
+def test_root_of_the_file_system_may_be_stored_in() -> None:
+    assert FolderTree("/").holders("//study") == ["//"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -260,3 +262,18 @@ def test_two_cleaners_at_once_do_not_mind_each_other(
     assert remove_leftovers(tmp_path.as_posix()) == 3
     assert others == [None, 0]
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("module", "call"), [(fcntl, "flock"), (os, "fsync"), (os, "listdir")])
+async def test_start_that_fails_leaves_no_lock(
+    tmp_path: Path, module: ModuleType, call: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    folder = tmp_path / "new"
+    with monkeypatch.context() as patched:
+        patched.setattr(module, call, failing)
+        with pytest.raises(OSError, match=f"cannot store in {folder}"):
+            await FileStorage(folder).__aenter__()
+    assert lock_files(folder) == []

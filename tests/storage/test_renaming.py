@@ -49,6 +49,17 @@ def test_file_that_is_gone_is_no_trouble(tmp_path: Path, caplog: pytest.LogCaptu
     assert not caplog.records
 
 
+def test_file_system_without_symbolic_links_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = make(tmp_path, "CT.1", "CT.2", "CT.3")
+    fail(monkeypatch, "symlink", errno.EPERM, "CT.1")
+    assert rename_files(str(tmp_path), files) == 0
+    assert names(tmp_path) == files
+    said = [r.getMessage() for r in caplog.records]
+    assert said == ["Files of a study keep their names: Operation not permitted"]
+
+
 def test_failure_costs_one_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
