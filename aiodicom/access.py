@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,11 +16,9 @@ from ipaddress import (
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 from aiodicom.ae_titles import check_ae_title
-from aiodicom.answering import cancels_us
 from aiodicom.certificate import PeerCertificate, canonical_subject
 from aiodicom.describe import escape
-from aiodicom.errors import AbortAssociation, AssociationRejected
-from aiodicom.failures import log_failure
+from aiodicom.errors import AssociationRejected
 from aiodicom.requests import AssociationInfo
 from aiodicom.wire.items import UserIdentity
 
@@ -240,6 +237,8 @@ class Access:
         ------
         AssociationRejected
             Where there is none and one is required, or it is not accepted.
+        Exception
+            What else the verifier raises: who is asking rejects then.
         """
         identity = info.user_identity
         if identity is None:
@@ -248,26 +247,13 @@ class Access:
             return None
         if self.verify is None:
             return None
-        response = await _verified(self.verify, info, identity)
+        response = bytes(await self.verify(info, identity) or b"")
+        if len(response) > LONGEST_RESPONSE:
+            raise ValueError(f"a response of {len(response)} bytes: {LONGEST_RESPONSE} at most")
         if not identity.positive_response_requested:
             return None
         # Of user names the response is empty (PS3.7 D.3.3.7.2).
         return response if identity.identity_type > 2 else b""
-
-
-async def _verified(verify: Verifier, info: AssociationInfo, identity: UserIdentity) -> bytes:
-    try:
-        response = await verify(info, identity) or b""
-        if len(response) > LONGEST_RESPONSE:
-            raise ValueError(f"a response of {len(response)} bytes: {LONGEST_RESPONSE} at most")
-        return bytes(response)
-    except (AbortAssociation, AssociationRejected):
-        raise
-    except (Exception, asyncio.CancelledError) as error:
-        if cancels_us(error):
-            raise
-        log_failure(logger, "The verifier of user identities failed", error)
-        raise AssociationRejected("the verifier of user identities failed", 2, 1, 1) from None
 
 
 def _several(name: str, of: object, convert: Callable[[Any], _T]) -> tuple[_T, ...] | None:

@@ -22,6 +22,7 @@ from aiodicom.requests import (
     StoreHandler,
     StoreRequest,
 )
+from aiodicom.seldom import Seldom
 from aiodicom.wire.dimse import LONGEST_CLASS, CommandField, CommandSet, Status, Tag
 from aiodicom.wire.negotiation import VERIFICATION, PresentationContext
 from aiodicom.wire.upper_layer import Message
@@ -68,9 +69,11 @@ class Answering:
         Every proposed context, with its result.
     store, echo : callable or None
         The handlers. Without one for C-ECHO it is answered with success.
+    seldom : Seldom
+        Logs what is refused, and what fails: a disk may be full for many objects.
     """
 
-    __slots__ = ("_checked", "_contexts", "_echo", "_info", "_store")
+    __slots__ = ("_checked", "_contexts", "_echo", "_info", "_seldom", "_store")
 
     def __init__(
         self,
@@ -78,11 +81,13 @@ class Answering:
         contexts: Mapping[int, PresentationContext],
         store: StoreHandler | None,
         echo: EchoHandler | None,
+        seldom: Seldom,
     ) -> None:
         self._info = info
         self._contexts = contexts
         self._store = store
         self._echo = echo
+        self._seldom = seldom
         self._checked: frozenset[tuple[int, int, bytes]] = frozenset()  # an empty set is 216 bytes
 
     def context_of(self, message: Message) -> PresentationContext | None:
@@ -128,27 +133,54 @@ class Answering:
                 assert dataset is not None
                 assert self._store is not None
                 store = StoreRequest(self._info, context, command, dataset)
-                answer = _answer_of(await self._store(store))
+                answer = self._answer_of(await self._store(store))
             elif self._echo is None:
                 return _SUCCEEDED
             else:
-                return _answer_of(await self._echo(EchoRequest(self._info, context, command)))
+                return self._answer_of(await self._echo(EchoRequest(self._info, context, command)))
         except (AbortAssociation, AssociationClosed):
             raise
         except (Exception, asyncio.CancelledError) as error:
             if cancels_us(error):
                 raise
-            answer = _answer_to(error)
+            answer = self._answer_to(error)
         if command.field == _C_STORE and Status.is_success(answer.status):
             assert dataset is not None
             if not dataset.consumed:
                 if dataset.refusal is not None:  # whatever the handler makes of that
-                    return _answer_to(dataset.refusal)
-                logger.error("The store handler returned success without reading the dataset")
+                    return self._answer_to(dataset.refusal)
+                self._complain("The store handler returned success without reading the dataset")
                 return Answer(Status.UNABLE_TO_PROCESS, "the object was not read")
             if not dataset.complete:
                 await dataset.wait_complete()
         return answer
+
+    def _answer_of(self, status: object) -> Answer:
+        """Make an answer of what a handler has returned."""
+        if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= 0xFFFF:
+            said = status if isinstance(status, int) else type(status).__name__  # or a dataset
+            self._complain(f"The handler returned {said}, which is no status")
+            return FAILED
+        return Answer(int(status)) if status else _SUCCEEDED
+
+    def _answer_to(self, error: BaseException) -> Answer:
+        """Make an answer of what a handler has raised."""
+        if isinstance(error, Refused):
+            address = self._info.address
+            key, text = (address, "refused", error.status), escape(str(error))
+            self._seldom.log(logger, logging.WARNING, key, "Refused: %s (%s)", text, address)
+            return Answer(error.status, error.comment, error.offending)
+        log_failure(logger, "The handler failed", error, self._seldom)
+        if isinstance(error, OSError):  # TimeoutError is one
+            # Not error.strerror: whoever raised it may have put a path into it.
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else type(error).__name__
+            return Answer(Status.OUT_OF_RESOURCES, reason)
+        return FAILED
+
+    def _complain(self, what: str) -> None:
+        """Log a bug of a handler's."""
+        self._seldom.log(logger, logging.ERROR, what, "%s", what)
 
     def _check(
         self, context: PresentationContext, command: CommandSet, dataset: DatasetStream | None
@@ -167,29 +199,6 @@ class Answering:
                 raise Refused(Status.INVALID_SOP_INSTANCE, comment, (_AFFECTED_INSTANCE,))
             if dataset is None:
                 raise Refused(Status.CANNOT_UNDERSTAND, "Not a dataset: there is none")
-
-
-def _answer_of(status: object) -> Answer:
-    """Make an answer of what a handler has returned."""
-    if not isinstance(status, int) or isinstance(status, bool) or not 0 <= status <= 0xFFFF:
-        said = status if isinstance(status, int) else type(status).__name__  # it may be a dataset
-        logger.error("The handler returned %s, which is no status", said)
-        return FAILED
-    return Answer(int(status)) if status else _SUCCEEDED
-
-
-def _answer_to(error: BaseException) -> Answer:
-    """Make an answer of what a handler has raised."""
-    if isinstance(error, Refused):
-        logger.warning("Refused: %s", escape(str(error)))
-        return Answer(error.status, error.comment, error.offending)
-    log_failure(logger, "The handler failed", error)
-    if isinstance(error, OSError):  # TimeoutError is one
-        # Not error.strerror: whoever raised it may have put a path into it.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else type(error).__name__
-        return Answer(Status.OUT_OF_RESOURCES, reason)
-    return FAILED
 
 
 def cancels_us(error: BaseException) -> bool:

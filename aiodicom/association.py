@@ -8,8 +8,9 @@ an asynchronous operations window wider than 1 each request has a task of its ow
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -226,15 +227,17 @@ class Association:
                 finally:
                     self._tell_ended()
         except ProtocolError as error:
-            logger.error("Association Aborted: %s", error)
+            self._aborted(logging.ERROR, "violated", str(error))
             self._upper.abort(2, error.reason)
         except AbortAssociation as wish:
-            logger.warning("Association Aborted: %s", escape(str(wish) or "a handler wants it"))
+            self._aborted(logging.WARNING, "wished", str(wish) or "a handler wants it")
         except AssociationAborted:
             logger.info("Association Aborted")
         except AssociationClosed as error:
-            level = logging.WARNING if self._was_receiving else logging.INFO
-            logger.log(level, "Association Aborted: %s", escape(str(error)))
+            if self._was_receiving:
+                self._aborted(logging.WARNING, "lost", str(error))
+            else:
+                logger.info("Association Aborted: %s", escape(str(error)))
         finally:
             if self._is_counted:
                 self._service.leave(self.info)
@@ -242,12 +245,17 @@ class Association:
             self._upper.abort()  # whatever has ended the conversation, none goes on without one
             self._link.flush()
 
+    def _aborted(self, level: int, kind: str, why: str) -> None:
+        key = self.info.address, kind
+        self._service.seldom.log(logger, level, key, "Association Aborted: %s", escape(why))
+
     def _tell_ended(self) -> None:
         if self._service.on_ended is not None:
             try:
                 self._service.on_ended(self.info)
             except Exception as error:
-                log_failure(logger, "What follows the end of an association failed", error)
+                what = "What follows the end of an association failed"
+                log_failure(logger, what, error, self._service.seldom)
 
     async def _negotiated(self) -> bool:
         service, request = self._service, self.info.request
@@ -260,7 +268,9 @@ class Association:
             return False
         if self._end is not None:
             raise self._end
-        self._answering = Answering(self.info, agreement.contexts, service.store, service.echo)
+        self._answering = Answering(
+            self.info, agreement.contexts, service.store, service.echo, service.seldom
+        )
         self._window = agreement.window or CROWDED
         self._upper.accept(agreement.accept)
         self._link.flush()
@@ -272,18 +282,35 @@ class Association:
         """Ask whoever may reject; those that cost nothing first."""
         service, info = self._service, self.info
         if service.access is not None:
-            service.access.check(info)
+            with self._rejecting("access rules"):
+                service.access.check(info)
         self._is_counted = True
-        service.admit(info)
+        with self._rejecting("admit of the store handler"):
+            service.admit(info)
         agreement = negotiate(info.request, service.policy)
         if service.access is not None:
-            response = await service.access.identify(info)
+            with self._rejecting("verifier of user identities"):
+                response = await service.access.identify(info)
             if response is not None:
                 accept = with_identity_response(agreement.accept, response)
                 agreement = replace(agreement, accept=accept)
         if service.authorize is not None:
-            await self._authorize(service.authorize)
+            with self._rejecting("authorize hook"):
+                await service.authorize(info)
         return agreement
+
+    @contextlib.contextmanager
+    def _rejecting(self, what: str) -> Iterator[None]:
+        """Reject where somebody's code fails: what it would have said nobody knows."""
+        try:
+            yield
+        except (AbortAssociation, AssociationRejected):
+            raise
+        except (Exception, asyncio.CancelledError) as error:
+            if cancels_us(error):
+                raise
+            log_failure(logger, f"The {what} failed", error, self._service.seldom)
+            raise AssociationRejected(f"the {what} failed", 2, 1, 1) from None
 
     def _rejected(self, rejection: AssociationRejected) -> None:
         triple = rejection.result, rejection.source, rejection.reason
@@ -299,17 +326,6 @@ class Association:
         )
         if self._end is None:
             self._upper.reject(AssociateReject(*triple))
-
-    async def _authorize(self, authorize: Authorize) -> None:
-        try:
-            await authorize(self.info)
-        except (AbortAssociation, AssociationRejected):
-            raise
-        except (Exception, asyncio.CancelledError) as error:
-            if cancels_us(error):
-                raise
-            log_failure(logger, "The authorize hook failed", error)
-            raise AssociationRejected("the authorize hook failed", 2, 1, 1) from None
 
     async def _serve_messages(self) -> None:
         if self._window == 1:
@@ -454,7 +470,7 @@ class Association:
             if self._end is not None:
                 raise
             # The peer's release, or the other side.
-            logger.error("The handler failed: %s", escape(str(error)))
+            log_failure(logger, "The handler failed", error, self._service.seldom)
             answer = FAILED
         self._respond(message, answer)
 

@@ -7,6 +7,7 @@ import os
 import traceback
 
 from aiodicom.describe import escape_path
+from aiodicom.seldom import Seldom
 
 __all__ = ["log_failure"]
 
@@ -14,7 +15,9 @@ MOST_FRAMES = 6
 """Calls that are named, the last ones: those of whoever raised it."""
 
 
-def log_failure(logger: logging.Logger, what: str, error: BaseException) -> None:
+def log_failure(
+    logger: logging.Logger, what: str, error: BaseException, seldom: Seldom | None = None
+) -> None:
     """Log an exception: at level ERROR its kind and its place, at DEBUG all of it.
 
     A message can hold a value of the dataset, or a path with a patient's name in it.
@@ -27,8 +30,14 @@ def log_failure(logger: logging.Logger, what: str, error: BaseException) -> None
         What has failed.
     error : BaseException
         What was raised.
+    seldom : Seldom, optional
+        Where peers can cause it as often as they like: what fails alike is logged once a minute.
     """
-    logger.error("%s: %s", what, _kind(error))
+    line = f"{what}: {_kind(error)}"
+    if seldom is None:
+        logger.error("%s", line)
+    else:
+        seldom.log(logger, logging.ERROR, line, "%s", line)
     if logger.isEnabledFor(logging.DEBUG):
         for line in "".join(traceback.format_exception(error)).splitlines():
             logger.debug("%s", escape_path(line))  # not as exc_info: it may quote the peer

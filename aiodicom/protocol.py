@@ -220,7 +220,8 @@ class AcceptorConnection(asyncio.BufferedProtocol):
     def _violated(self, error: ProtocolError) -> None:
         """Answer a breach of the protocol; the A-ABORT is in the upper layer already."""
         if self.association is not None:
-            logger.error("Association Aborted: %s", error)
+            key, seldom = (self.peer[0], "violated"), self._around.service.seldom
+            seldom.log(logger, logging.ERROR, key, "Association Aborted: %s", error)
             self.association.lost(AssociationLost(str(error)))
         else:
             logger.info("Not an association from %s: %s", self.peer[0], error)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol, runtime_checkable
 
 from aiodicom.errors import DicomError
+from aiodicom.failures import log_failure
 
 __all__ = ["Reloadable", "Reloading"]
 
@@ -44,6 +45,18 @@ class Reloading:
         self._parts = tuple(found.values())
         self._one_at_a_time = asyncio.Lock()
 
+    async def catch_up(self) -> None:
+        """Reload all before anything is served.
+
+        Raises
+        ------
+        Exception
+            What the first one that cannot be reloaded raises. What it has is out of date: to serve
+            with that could let somebody in who may not associate any more.
+        """
+        for part in self._parts:
+            logger.info("Reloaded: %s", await part.reload())
+
     async def reload(self) -> bool:
         """Reload all; log what was read and what was not; tell whether nothing failed."""
         if not self._parts:
@@ -59,7 +72,8 @@ async def _reload(part: Reloadable) -> bool:
     except (DicomError, OSError) as error:
         logger.error("Not reloaded: %s; what was read before stays", error)
         return False
-    except Exception:  # a bug of somebody's must not end what serves
-        logger.exception("Not reloaded: %s failed; what was read before stays", part)
+    except Exception as error:  # a bug of somebody's must not end what serves
+        what = f"Not reloaded: what was read before of {type(part).__name__} stays"
+        log_failure(logger, what, error)
         return False
     return True

@@ -126,8 +126,6 @@ async def _work(server: Runnable, worker: Worker) -> None:
     reloads = _Reloads(server.reload)
     attending = worker.attending(hurry=server.hurry, reload=reloads.ask)
     with attending, contextlib.suppress(StoppedEarly):
-        if worker.is_behind:
-            await server.reload()
         async with server, reloads:
             await worker.wait_stop()
 

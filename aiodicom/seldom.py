@@ -21,7 +21,7 @@ class _Others:
 
 
 class Seldom:
-    """Logs what is the same once a period, and how much more of it there was.
+    """Logs what is the same once a period, and how much more of it there was; at DEBUG all of it.
 
     What is counted is told with the next line that is logged after the period, of whatever key:
     there is no timer. Memory is bounded, whatever the keys are made of.
@@ -78,6 +78,7 @@ class Seldom:
         line = self._known.get(key)
         if line is not None:
             line.more += 1
+            logger.debug(message, *args)
             return
         text = message % args if args else message
         self._known[key] = _Line(now, logger, level, text)

@@ -200,6 +200,8 @@ class Server:
             await asyncio.to_thread(uid_name, VERIFICATION)  # imports the names of all UIDs
         await self._enter_handlers()
         if self._worker is not None:
+            if self._worker.is_behind:
+                await self._reloading.catch_up()
             await self._worker.ready()
         else:
             given = self._given

@@ -19,6 +19,7 @@ from aiodicom import (
     AssociationInfo,
     AssociationRejected,
     Binding,
+    Limits,
     PeerCertificate,
     UserIdentity,
 )
@@ -28,7 +29,7 @@ from aiodicom.tls import TLS, Verify, acceptor_context, requestor_context
 from aiodicom.wire.items import AsynchronousOperationsWindow, UserIdentityResponse
 from aiodicom.wire.pdu import AssociateAccept, ae_title_field
 from tests.certificates import Authority, identity
-from tests.peer import Peer, association_request
+from tests.peer import Peer, association_request, command_pdu, echo_command
 from tests.serving import discard, empty, happens, serving
 from tests.tls_peer import TLSPeer
 
@@ -157,6 +158,54 @@ async def test_who_may_not_takes_no_place_and_is_asked_nothing_more() -> None:
             assert server.associations == 1
         await empty(server)
     assert asked == ["ann", "CT1"]
+
+
+class Failing:
+    """Everything that is asked fails; a store handler, a verifier and a hook."""
+
+    def admit(self, info: AssociationInfo) -> None:
+        raise ValueError("CANARY")
+
+    async def __call__(self, *args: object) -> int:
+        raise ValueError("CANARY")
+
+
+class FailingRules(Access):
+    def check(self, info: AssociationInfo) -> None:
+        raise ValueError("CANARY")
+
+
+@pytest.mark.parametrize(("settings", "what"), [
+    ({"access": FailingRules()}, "access rules"),
+    ({"store": Failing()}, "admit of the store handler"),
+    ({"access": Access(verify=Failing())}, "verifier of user identities"),  # type: ignore[arg-type]
+    ({"authorize": Failing()}, "authorize hook"),
+], ids=lambda each: each if isinstance(each, str) else "")  # fmt: skip
+async def test_what_fails_rejects_takes_no_place_and_is_said_once(
+    settings: dict[str, Any], what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(**settings, limits=Limits(associations_per_title=2)) as server:
+        for _ in range(5):
+            async with Peer(server.port) as peer:
+                assert await peer.rejected(offering(UserIdentity.user("ann"))) == (2, 1, 1)
+        await empty(server)
+        assert not len(server._share.tally)
+    errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"The {what} failed: ValueError (")
+    assert "CANARY" not in errors[0]
+
+
+async def test_who_violates_the_protocol_again_and_again_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with serving() as server:
+        for context_id in (201, 203, 205):  # never proposed
+            async with Peer(server.port) as peer:
+                await peer.associate()
+                await peer.send(command_pdu(echo_command(), context_id))
+                await peer.aborted()
+    assert len([r for r in caplog.records if r.levelno == logging.ERROR]) == 1
 
 
 # User identities -----------------------------------------------------------------------------

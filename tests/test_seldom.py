@@ -38,6 +38,19 @@ def test_the_same_line_comes_once_a_period_with_the_number_of_others(
     ]
 
 
+def test_at_level_debug_all_of_them_are_there(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, logger.name)
+    seldom = Seldom(60, clock=clock)
+    for number in range(2):
+        seldom.log(logger, logging.WARNING, "a", "number %s", number)
+    assert [(r.levelname, r.getMessage()) for r in caplog.records] == [
+        ("WARNING", "number 0"),
+        ("DEBUG", "number 1"),
+    ]
+
+
 def test_another_key_is_another_line(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     seldom = Seldom(60, clock=clock)
     for key in "abab":

@@ -225,7 +225,7 @@ def server_of(
     try:
         access = access_of(settings)
     except DicomError as error:
-        raise Failed(str(error), (codes or ExitCodes()).profile) from None
+        raise Failed(str(error), codes.profile) from None
     try:
         ssl = acceptor_tls(settings)
     except DicomError as error:

@@ -126,10 +126,10 @@ class AcceptorTLS:
 
     async def _look_again_and_again(self) -> None:
         while True:
-            await asyncio.sleep(self._look_every or DAY)
-            if self._look_every is not None:
+            if self._look_every is not None:  # at once: a worker may start long after the reading
                 await self._look()
             self._remind()
+            await asyncio.sleep(self._look_every or DAY)
 
     async def _look(self) -> None:
         """Read the files again if they have changed since they were of use."""
@@ -146,7 +146,7 @@ class AcceptorTLS:
             logger.info("Files of TLS have changed: %s", await self.reload())
         except Exception as error:  # a password that is a callable raises whatever it likes
             is_known = isinstance(error, (DicomError, OSError))
-            failure = str(error) if is_known else f"TLS: {error!r}"
+            failure = str(error) if is_known else f"TLS: {type(error).__name__}"
             if failure != self._failure:  # once: it is tried again at each look
                 logger.error("%s; what was read before stays", failure)
             self._failure = failure

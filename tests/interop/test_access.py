@@ -9,6 +9,7 @@ import pynetdicom
 import pytest
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
+from tests.certificates import Authority
 from tests.interop.samples import named
 from tests.processes import Receiver, receiving, run, visible
 from tests.test_passwords import hash_of
@@ -81,6 +82,25 @@ def test_their_echoscu_from_an_address_that_is_denied(tmp_path: Path) -> None:
         done = run(["echoscu", "127.0.0.1", str(receiver.port)])
         assert done.returncode == 1
         receiver.wait_for_line("W: A connection from 127.0.0.1 is closed")
+
+
+@pytest.mark.dcmtk
+def test_their_echoscu_with_the_certificate_of_a_title_and_with_another_one(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    own, ct1, mr1 = (authority.issue(name) for name in ("archive", "ct1.clinic", "mr1.clinic"))
+    (folder := tmp_path / "folder").mkdir()
+    rule = '[[rule]]\ncalling_ae_title = "CT1"\ncertificate_names = ["ct1.clinic"]'
+    (folder / "access.toml").write_text(rule)
+    trust = ("+cf", str(authority.certificate))
+    options = ("+tls", str(own.key), str(own.certificate), *trust, "--access-file", "access.toml")
+    with receiving("echoscp", *options, folder=folder) as receiver:
+        to = ("-aet", "CT1", "127.0.0.1", str(receiver.port))
+        for theirs, code in ((ct1, 0), (mr1, 1)):
+            words = ("+tls", str(theirs.key), str(theirs.certificate), *trust, *to)
+            done = run(["echoscu", *words])
+            assert done.returncode == code, done.stderr
+        assert "Reason: Calling AE Title Not Recognized" in done.stderr
+        receiver.wait_for_line("W: Association Rejected: the calling AE title: not with the cert")
 
 
 def associated(receiver: Receiver, name: str, passcode: bytes, kind: int = 2) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -17,8 +18,10 @@ from aiodicom import FileStorage, Status
 from aiodicom.storage import free_space
 from aiodicom.storage.free_space import MOST_BYTES, MOST_INODES, FreeSpace, Room
 from aiodicom.wire.dimse import Tag
+from aiodicom.wire.items import ProposedContext
+from aiodicom.wire.negotiation import IMPLICIT_LITTLE, VERIFICATION
 from tests.commands.running import until
-from tests.peer import PATIENCE, Peer, status_of
+from tests.peer import PATIENCE, Peer, association_request, status_of
 from tests.serving import MIB, serving
 
 GIB = 1 << 30
@@ -147,6 +150,31 @@ async def test_where_there_is_too_little_objects_are_refused_until_there_is_more
             await newcomer.associate()
     assert [level for level, _ in messages] == ["WARNING", "INFO"]
     assert f"{100 * MIB} bytes are free, {MOST_BYTES} are to stay so" in messages[0][1]
+
+
+async def test_who_would_only_echo_hears_of_it_as_well(disk: Disk, tmp_path: Path) -> None:
+    disk.room = FULL
+    echo = association_request([ProposedContext.of(1, VERIFICATION, IMPLICIT_LITTLE)])
+    async with serving(store=FileStorage(tmp_path)) as server, Peer(server.port) as peer:
+        assert await peer.rejected(echo) == CONGESTED
+
+
+async def test_a_full_disk_and_many_senders_do_not_fill_the_log(
+    disk: Disk, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = FileStorage(tmp_path)
+    async with serving(store=storage) as server, contextlib.AsyncExitStack() as opened:
+        peers = [await opened.enter_async_context(Peer(server.port)) for _ in range(16)]
+        for peer in peers:
+            await peer.associate()
+        disk.room = FULL
+        storage._space._judge(FULL)
+        for peer in peers * 3:
+            assert await peer.store("1.2.3") == Status.OUT_OF_RESOURCES
+    said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert [line for line in said if line.startswith("Refused")] == [
+        "Refused: 0xA700 too little room; try again later (127.0.0.1)"
+    ]
 
 
 async def test_a_refusal_does_not_wait_for_the_object(disk: Disk, tmp_path: Path) -> None:

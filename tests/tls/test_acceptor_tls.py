@@ -175,6 +175,17 @@ async def test_files_that_change_are_read(
         assert await shown(port, both) == "second"
 
 
+async def test_files_that_have_changed_before_it_serves_are_read_at_once(
+    own: TLS, both: TLS, authority: Authority
+) -> None:
+    its = await asyncio.to_thread(AcceptorTLS, own, look_every=1000)
+    await asyncio.to_thread(put, authority.issue("second"), own)
+    first = its.context
+    async with serving(ssl=its) as server:
+        await until(lambda: its.context is not first)
+        assert await shown(server.port, both) == "second"
+
+
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[TLS]:
     """One for each look at the files."""
@@ -303,7 +314,7 @@ async def test_a_callable_that_fails_ends_nothing(
         for _ in range(2):
             await asyncio.to_thread(locked.touch)
             await until(lambda: bool(lines(caplog)))
-        assert lines(caplog) == ["TLS: LookupError('vault'); what was read before stays"]
+        assert lines(caplog) == ["TLS: LookupError; what was read before stays"]
         assert await shown(port, both) == "first"
 
 
