@@ -137,6 +137,7 @@ def log_to_stderr(level: int, phrases: Mapping[str, str | None]) -> Iterator[Non
     with _writer() as lines:
         handler = _Dropping(lines, functools.partial(_write_line, _stderr()))
         handler.addFilter(_Rephrase(phrases))
+        before = logger.level, logger.propagate
         logger.addHandler(handler)
         logger.setLevel(level)
         logger.propagate = False
@@ -144,6 +145,8 @@ def log_to_stderr(level: int, phrases: Mapping[str, str | None]) -> Iterator[Non
             yield
         finally:
             logger.removeHandler(handler)
+            logger.setLevel(before[0])
+            logger.propagate = before[1]
 
 
 class _Rephrase(logging.Filter):
