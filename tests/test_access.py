@@ -235,7 +235,11 @@ async def test_one_connection_too_many_is_closed(caplog: pytest.LogCaptureFixtur
         assert await silent.closed()
         async with Peer(server.port) as fourth:
             await fourth.associate()
-    assert [r for r in caplog.records if r.levelno == logging.WARNING and "connections" in r.msg]
+    assert [
+        r
+        for r in caplog.records
+        if r.levelno == logging.WARNING and "connections" in r.getMessage()
+    ]
 
 
 # Settings ------------------------------------------------------------------------------------
