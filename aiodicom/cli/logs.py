@@ -256,7 +256,7 @@ def _write_line(descriptor: int | None, record: logging.LogRecord) -> None:
     No lock of Python's is held while that blocks, neither a stream's nor a handler's: they are
     wanted once more when the process ends, which nobody who does not read must prevent.
     """
-    # Marked as the seeds do: F for what ends the command, else its level's letter.
+    # Marked as the ancestors do: F for what ends the command, else its level's letter.
     letter = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
     text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", record.getMessage())
     worker = record.processName or ""
