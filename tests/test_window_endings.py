@@ -236,12 +236,16 @@ async def test_a_peer_that_does_not_read_its_responses_is_noticed() -> None:
 # The end of the server ---------------------------------------------------------------------------
 
 
-async def test_a_stop_waits_for_all_that_run_and_begins_nothing() -> None:
+async def test_a_stop_waits_for_all_that_run_and_begins_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aiodicom.server.LINGER", 0)
     doors = Doors()
     async with hosting(doors, window=2) as (server, peer):
         await send_stores(peer, 1, 2, 3)
         await doors.reads("1.2.1", "1.2.2")
         stopping = asyncio.ensure_future(server.stop(10))
+        await until(lambda: server._connections._stopping)
         doors.open("1.2.2")
         assert await answered(peer) == (2, Status.SUCCESS)
         assert await peer.hears_nothing()

@@ -161,9 +161,7 @@ def test_dcmtk_s_storescu_behind_tls(tmp_path: Path, ct: Sample) -> None:
         assert code == 0, log
         without = ("+tla", *trust, ct.path)
         assert sent_by("storescu", receiver, *without)[0] == 1
-        assert "W: No TLS connection with 127.0.0.1: peer did not return a certificate" in (
-            receiver.lines
-        )
+        assert "W: No TLS connection with 127.0.0.1: it shows no certificate" in (receiver.lines)
     assert same(folder / ct.stored_as, ct)
 
 
