@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from aiodicom.wire.identity import __version__
 
 if TYPE_CHECKING:
-    from aiodicom.access import Access, Binding
-    from aiodicom.access_file import AccessFile
+    from aiodicom.access import Access, Binding, not_authenticated
+    from aiodicom.access_file import AccessFile, AccessFileError
     from aiodicom.certificate import PeerCertificate
     from aiodicom.client import Requestor, StoreResult, connect
     from aiodicom.dataset import DatasetStream
@@ -40,6 +40,7 @@ __all__ = [
     "AbortAssociation",
     "Access",
     "AccessFile",
+    "AccessFileError",
     "Alterations",
     "AssociationAborted",
     "AssociationClosed",
@@ -67,6 +68,7 @@ __all__ = [
     "UserIdentity",
     "__version__",
     "connect",
+    "not_authenticated",
     "read_header",
     "run",
     "serve",
@@ -75,14 +77,14 @@ __all__ = [
 _HOMES = {
     name: f"aiodicom.{module}"
     for module, names in {
-        "access": "Access Binding",
-        "access_file": "AccessFile",
+        "access": "Access Binding not_authenticated",
+        "access_file": "AccessFile AccessFileError",
         "certificate": "PeerCertificate",
-        "limits": "Limits Timeouts",
         "client": "Requestor StoreResult connect",
         "dataset": "DatasetStream",
         "errors": "AbortAssociation AssociationAborted AssociationClosed AssociationLost "
         "AssociationRejected DicomError NotSent ProtocolError Refused",
+        "limits": "Limits Timeouts",
         "objects.altered": "Alterations",
         "objects.header": "ObjectHeader read_header",
         "requests": "AssociationInfo EchoRequest StoreRequest",

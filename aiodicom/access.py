@@ -114,7 +114,15 @@ class Binding:
             object.__setattr__(self, name, value)
 
     def objection(self, address: str, certificate: PeerCertificate | None) -> str:
-        """Return what is wrong with who calls by this title; nothing is an empty string."""
+        """Return what is wrong with who calls by this title; nothing is an empty string.
+
+        Parameters
+        ----------
+        address : str
+            Where the peer calls from.
+        certificate : PeerCertificate or None
+            What it shows, where that was verified.
+        """
         if self.networks is not None and not _is_in(_address(address), self.networks):
             return "not from this address"
         names, subjects = self.certificate_names, self.certificate_subjects
@@ -206,6 +214,11 @@ class Access:
     def check(self, info: AssociationInfo) -> None:
         """Look at titles, address and certificate.
 
+        Parameters
+        ----------
+        info : AssociationInfo
+            Who asks.
+
         Raises
         ------
         AssociationRejected
@@ -227,6 +240,11 @@ class Access:
 
     async def identify(self, info: AssociationInfo) -> bytes | None:
         """Verify a user identity (PS3.7 D.3.3.7).
+
+        Parameters
+        ----------
+        info : AssociationInfo
+            Who asks, and which identity is offered.
 
         Returns
         -------

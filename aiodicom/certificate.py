@@ -80,6 +80,11 @@ class PeerCertificate:
         """Tell whether a name is one of its common names, DNS names or URIs.
 
         There are no patterns: ``*.clinic`` is that name. Case counts, but in DNS names.
+
+        Parameters
+        ----------
+        name : str
+            A name, such as one of `Binding.certificate_names`.
         """
         return (
             name in self.common_names

@@ -124,25 +124,24 @@ class Connections:
 
     def _open(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
         service = self._around.service
-        if service.access is not None and not service.access.allows(str(address[0])):
+        host, port = _host(address), int(address[1])
+        if service.access is not None and not service.access.allows(host):
             # Before TLS and an A-ASSOCIATE-RQ: who may not call is not worth a handshake.
-            key, host = (address[0], "address"), _host(address)
             message = "A connection from %s is closed: its address is not allowed"
-            service.seldom.log(logger, logging.WARNING, key, message, host)
+            service.seldom.log(logger, logging.WARNING, (host, "address"), message, host)
             accepted.close()
             return
-        peer = _host(address), int(address[1])
-        too_many = self._count_in(peer[0])
+        too_many = self._count_in(host)
         if too_many is not None:
             key, message = (too_many, "full"), "Too many connections%s: one is closed"
             service.seldom.log(logger, logging.WARNING, key, message, too_many)
             accepted.close()
-            self._uncount(peer[0])
+            self._uncount(host)
             return
         accepted.setblocking(False)
         number = self._accepted = self._accepted + 1
-        self._unmade[number] = peer[0]
-        task = self._around.loop.create_task(self._connect(number, accepted, peer))
+        self._unmade[number] = host
+        task = self._around.loop.create_task(self._connect(number, accepted, (host, port)))
         self.opening.add(task)
         task.add_done_callback(functools.partial(self._opened, number, accepted))
 
@@ -272,4 +271,5 @@ class Connections:
 
 def _host(address: tuple[Any, ...]) -> str:
     """Return the IP address of a peer, which may be an IPv4 address in an IPv6 one."""
-    return str(address[0]).removeprefix("::ffff:")
+    host = str(address[0])
+    return host.removeprefix("::ffff:") if "." in host else host

@@ -118,7 +118,13 @@ class Notifier:
         self.watchdog = _watchdog(environ) if address else None
 
     def ready(self, status: str) -> None:
-        """Tell that it serves."""
+        """Tell that it serves.
+
+        Parameters
+        ----------
+        status : str
+            One line for people.
+        """
         self._status = status
         self._tell("READY=1", f"STATUS={status}")
 

@@ -382,13 +382,6 @@ async def nothing_left() -> AsyncIterator[None]:
     assert not left, left
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something has come true that nothing tells of."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
-
-
 def join_readers() -> None:
     """Wait for the ends of the threads that read files."""
     for thread in threading.enumerate():

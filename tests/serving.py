@@ -79,6 +79,13 @@ async def happens(event: asyncio.Event) -> None:
         await event.wait()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something has come true that nothing tells of."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 async def empty(server: aiodicom.Server) -> None:
     """Wait until a server has no connection left."""
     assert await server._connections.wait_empty(PATIENCE)

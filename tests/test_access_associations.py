@@ -25,6 +25,7 @@ from aiodicom import (
 )
 from aiodicom.access import LONGEST_RESPONSE, not_authenticated
 from aiodicom.certificate import canonical_subject
+from aiodicom.connections import _host
 from aiodicom.tls import TLS, Verify, acceptor_context, requestor_context
 from aiodicom.wire.items import AsynchronousOperationsWindow, UserIdentityResponse
 from aiodicom.wire.pdu import AssociateAccept, ae_title_field
@@ -88,6 +89,15 @@ async def test_a_title_that_is_no_text_is_escaped_in_the_log(
     async with peer_of(access=Access(calling_ae_titles=["X"])) as peer:
         assert await peer.rejected(association_request(calling="a\r\nE: b\x1b")) == (1, 1, 3)
     assert rejections(caplog)[0].isprintable()
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [("10.1.1.1", "10.1.1.1"), ("::ffff:10.1.1.1", "10.1.1.1"), ("::ffff:0:a01:101", None),
+     ("fe80::1%eth0.1", None)],
+)  # fmt: skip
+def test_an_ipv4_address_in_an_ipv6_one_is_an_ipv4_address(address: str, host: str | None) -> None:
+    assert _host((address, 104)) == (host or address)
 
 
 @pytest.mark.parametrize("access", [Access(deny=["127.0.0.1"]), Access(allow=["10.0.0.0/8"])])

@@ -12,7 +12,6 @@ from aiodicom.association import CROWDED, Service
 from aiodicom.wire.dimse import CommandField, CommandSet, Tag
 from aiodicom.wire.items import AsynchronousOperationsWindow
 from aiodicom.wire.negotiation import make_policy
-from tests.acceptor import until
 from tests.peer import (
     ECHO_CONTEXT,
     Peer,
@@ -23,7 +22,7 @@ from tests.peer import (
     status_of,
     store_pdus,
 )
-from tests.serving import TIMEOUTS, discard, serving
+from tests.serving import TIMEOUTS, discard, serving, until
 from tests.windows import WINDOW, Doors, answered, hosting, send_stores
 
 # Side by side ------------------------------------------------------------------------------------

@@ -37,12 +37,11 @@ from tests.acceptor import (
     nothing_left,
     open_descriptors,
     sparse_object,
-    until,
     write_object,
 )
 from tests.interop.samples import named
 from tests.peer import CT
-from tests.serving import Gate, Keeper, happens, serving
+from tests.serving import Gate, Keeper, happens, serving, until
 
 UID = "1.2.826.0.1.81"
 JPEG = "1.2.840.10008.1.2.4.50"

@@ -1,13 +1,20 @@
-"""What the pages say of the commands is what the commands say, and no option has got lost."""
+"""The pages: commands are what is said of them, every file is named, every link leads somewhere."""
 
 from __future__ import annotations
 
 import importlib
+import re
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from aiodicom.cli.options import Command
 from tests.options_page import PAGE, page
+
+ROOT = Path(__file__).parents[1]
+
+PAGES = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 
 EXPECTED = {
     "dcmrecv": """
@@ -71,3 +78,30 @@ def test_every_setting_has_a_default_and_no_name_two_meanings(name: str) -> None
 
 def test_the_page_of_options_is_what_the_commands_say() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "make options writes it anew"
+
+
+def test_architecture_has_every_file_of_the_package_and_no_other() -> None:
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    house = page.partition("\naiodicom/\n")[2].partition("```")[0]
+    named = Counter(re.findall(r"\b\w+\.py\b", house))
+    there = Counter(path.name for path in (ROOT / "aiodicom").rglob("*.py"))
+    untold = {"__init__.py", *(name for name in there if there[name] > 1)}
+    assert {n for n in named if n not in untold} == {n for n in there if n not in untold}
+    assert all(named[name] >= 1 for name in untold)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links_lead_to_pages_and_headings_that_are_there(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        file, _, heading = target.partition("#")
+        to = page.parent / file if file else page
+        assert to.exists(), target
+        assert not heading or heading in headings(to), target
+
+
+def headings(page: Path) -> set[str]:
+    """What links to the headings of a page are called."""
+    lines = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}

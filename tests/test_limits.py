@@ -124,6 +124,7 @@ async def test_a_request_that_is_too_long_is_aborted_at_once() -> None:
     async with serving(limits=limits) as server, Peer(server.port) as peer:
         await peer.send(request[:6])  # its length is enough
         assert await peer.receive() == Abort(0, 0)  # PS3.8 table 9-10, Sta2: AA-1
+        await peer.half_close()
         assert await peer.closed()
 
 

@@ -39,10 +39,9 @@ from tests.acceptor import (
     nothing_left,
     response,
     sparse_object,
-    until,
 )
 from tests.peer import CT, command_pdu, dataset_pdus, echo_command, store_command
-from tests.serving import happens
+from tests.serving import happens, until
 
 UID = "1.2.826.0.1.80"
 CONTEXTS = [("1.2.840.10008.1.1", ["1.2.840.10008.1.2"]), (CT, [EXPLICIT_LITTLE])]

@@ -41,11 +41,10 @@ from tests.acceptor import (
     nothing_left,
     open_descriptors,
     sparse_object,
-    until,
     write_object,
 )
 from tests.peer import CT
-from tests.serving import Keeper, happens, serving
+from tests.serving import Keeper, happens, serving, until
 
 JPEG = "1.2.840.10008.1.2.4.50"
 ONLY_CT = [(CT, [EXPLICIT_LITTLE])]

@@ -7,9 +7,7 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import pytest
 import trustme
@@ -18,7 +16,19 @@ import aiodicom
 from aiodicom import Status
 from aiodicom.wire.pdu import Abort
 from tests.peer import PATIENCE, Peer, ct_dataset
-from tests.serving import MIB, TIMEOUTS, Gate, Keeper, accept, discard, empty, happens, serving
+from tests.serving import (
+    MIB,
+    TIMEOUTS,
+    Gate,
+    Keeper,
+    accept,
+    discard,
+    empty,
+    happens,
+    serving,
+    until,
+)
+from tests.tls_peer import TLSPeer
 
 CA = trustme.CA()
 
@@ -39,19 +49,8 @@ def requestor(*, trusts: bool = True) -> ssl.SSLContext:
     return context
 
 
-class TLSPeer(Peer):
-    """A scripted requestor behind TLS."""
-
-    def __init__(self, port: int, context: ssl.SSLContext | None = None) -> None:
-        super().__init__(port)
-        self._context = context or requestor()
-
-    async def __aenter__(self) -> Self:
-        async with asyncio.timeout(PATIENCE):
-            self.reader, self.writer = await asyncio.open_connection(
-                self._host, self._port, ssl=self._context
-            )
-        return self
+def connecting(port: int, context: ssl.SSLContext | None = None) -> TLSPeer:
+    return TLSPeer(port, context or requestor(), "127.0.0.1")
 
 
 def timeouts(association: float | None) -> aiodicom.Timeouts:
@@ -62,13 +61,6 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.name == "aiodicom.server"]
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something of the server's has come true, which nothing tells of."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0)
-
-
 async def until_logged(caplog: pytest.LogCaptureFixture, text: str) -> str:
     """Wait for a line of the server's; return it."""
     await until(lambda: any(text in line for line in warnings_of(caplog)))
@@ -77,7 +69,7 @@ async def until_logged(caplog: pytest.LogCaptureFixture, text: str) -> str:
 
 async def test_echo_store_and_release() -> None:
     keeper = Keeper()
-    async with serving(store=keeper, ssl=acceptor()) as server, TLSPeer(server.port) as peer:
+    async with serving(store=keeper, ssl=acceptor()) as server, connecting(server.port) as peer:
         await peer.associate()
         assert await peer.echo() == Status.SUCCESS
         assert await peer.store("1.2.3") == Status.SUCCESS
@@ -90,7 +82,7 @@ async def test_echo_store_and_release() -> None:
 async def test_a_large_object_reaches_the_disk_byte_for_byte(tmp_path: Path) -> None:
     data = ct_dataset("1.2.3", bytes(range(256)) * (5 * MIB // 256))
     storage = aiodicom.FileStorage(tmp_path)
-    async with serving(store=storage, ssl=acceptor()) as server, TLSPeer(server.port) as peer:
+    async with serving(store=storage, ssl=acceptor()) as server, connecting(server.port) as peer:
         await peer.associate()
         assert await peer.store("1.2.3", data) == Status.SUCCESS
         assert (tmp_path / "CT.1.2.3").read_bytes().endswith(data)
@@ -102,7 +94,7 @@ async def test_a_handler_that_does_not_read_stops_its_sender_here_too() -> None:
     data = ct_dataset("1.2.3", bytes(8 * MIB))
     async with (
         serving(store=gate, ssl=acceptor(), limits=limits) as server,
-        TLSPeer(server.port) as peer,
+        connecting(server.port) as peer,
     ):
         await peer.associate()
         sending = asyncio.create_task(peer.store("1.2.3", data))
@@ -119,7 +111,7 @@ async def test_a_handler_that_does_not_read_stops_its_sender_here_too() -> None:
 async def test_a_peer_that_is_gone_in_mid_dataset_is_noticed() -> None:
     keeper = Keeper()
     async with serving(store=keeper, ssl=acceptor()) as server:
-        async with TLSPeer(server.port) as peer:
+        async with connecting(server.port) as peer:
             await peer.associate()
             await peer.begin_store("1.2.3", b"\1\2")
             await happens(keeper.entered)
@@ -129,7 +121,7 @@ async def test_a_peer_that_is_gone_in_mid_dataset_is_noticed() -> None:
 
 
 async def test_a_violation_is_answered_behind_tls() -> None:
-    async with serving(ssl=acceptor()) as server, TLSPeer(server.port) as peer:
+    async with serving(ssl=acceptor()) as server, connecting(server.port) as peer:
         await peer.associate()
         await peer.send(b"\xff\0\0\0\0\0")
         assert isinstance(await peer.receive(), Abort)
@@ -139,7 +131,7 @@ async def test_a_rejection_is_read_to_its_end() -> None:
     async def no(info: aiodicom.AssociationInfo) -> None:
         raise aiodicom.AssociationRejected("no", 1, 1, 7)
 
-    async with serving(authorize=no, ssl=acceptor()) as server, TLSPeer(server.port) as peer:
+    async with serving(authorize=no, ssl=acceptor()) as server, connecting(server.port) as peer:
         assert await peer.rejected() == (1, 1, 7)
 
 
@@ -158,7 +150,7 @@ async def test_a_peer_without_tls_is_one_line_of_the_log(
 
 
 async def serves_others(server: aiodicom.Server) -> None:
-    async with TLSPeer(server.port) as peer:
+    async with connecting(server.port) as peer:
         await peer.associate()
         await peer.release()
 
@@ -168,7 +160,7 @@ async def test_a_peer_without_the_certificate_that_is_wanted_is_one_line(
 ) -> None:
     async with serving(ssl=acceptor(wants_certificate=True)) as server:
         with pytest.raises((ConnectionError, ssl.SSLError, EOFError)):
-            async with TLSPeer(server.port) as peer:
+            async with connecting(server.port) as peer:
                 await peer.associate()
         line = await until_logged(caplog, "No TLS connection with 127.0.0.1: ")
         assert line.endswith(": it shows no certificate")
@@ -179,7 +171,7 @@ async def test_a_certificate_of_a_stranger_s_is_one_line(caplog: pytest.LogCaptu
     trustme.CA().issue_cert("somebody").configure_cert(stranger)
     async with serving(ssl=acceptor(wants_certificate=True)) as server:
         with pytest.raises((ConnectionError, ssl.SSLError, EOFError)):
-            async with TLSPeer(server.port, stranger) as peer:
+            async with connecting(server.port, stranger) as peer:
                 await peer.associate()
         line = await until_logged(caplog, "No TLS connection with 127.0.0.1: ")
         assert "its certificate is not accepted: " in line
@@ -190,7 +182,7 @@ async def test_a_peer_that_does_not_trust_us_is_one_line(
 ) -> None:
     async with serving(ssl=acceptor()) as server:
         with pytest.raises(ssl.SSLError):
-            async with TLSPeer(server.port, requestor(trusts=False)):
+            async with connecting(server.port, requestor(trusts=False)):
                 pass
         line = await until_logged(caplog, "No TLS connection with 127.0.0.1: ")
         assert line.split(": ")[1]
@@ -221,7 +213,7 @@ async def test_frozen_handshakes_are_in_nobody_s_way() -> None:
             peer = await stack.enter_async_context(Peer(server.port))
             await peer.send(first)
         await until(lambda: len(server._connections.opening) == 2 * many)
-        async with TLSPeer(server.port) as newcomer:
+        async with connecting(server.port) as newcomer:
             await newcomer.associate()
             assert await newcomer.echo() == Status.SUCCESS
             await newcomer.release()
@@ -276,7 +268,7 @@ async def test_a_peer_that_does_not_close_is_closed(caplog: pytest.LogCaptureFix
     settings = aiodicom.Timeouts(association=10, network=10, closing=0.2)
     async with (
         serving(store=discard, ssl=acceptor(), timeouts=settings) as server,
-        TLSPeer(server.port) as peer,
+        connecting(server.port) as peer,
     ):
         await peer.associate()
         await peer.release()

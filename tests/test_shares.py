@@ -12,7 +12,7 @@ import pytest
 
 from aiodicom.accepting import Accepting
 from aiodicom.shares import BATCH, OVERLOOKED, Share, Shares
-from tests.commands.running import until
+from tests.serving import until
 
 
 def shares_of(*connections: int) -> list[Share]:

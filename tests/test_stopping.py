@@ -21,7 +21,7 @@ from aiodicom.wire.dimse import Status
 from aiodicom.wire.pdu import Abort
 from tests.peer import Peer, ct_dataset, store_pdus
 from tests.processes import PATIENCE, Receiver, Sender, dataset_of, receiving, tries, visible
-from tests.serving import Gate, Keeper, happens, serving
+from tests.serving import Gate, Keeper, happens, serving, until
 from tests.test_workers import STUCK, program, workers_of
 
 UID = "1.2.3"
@@ -52,10 +52,7 @@ async def test_newcomer_is_served_and_may_leave() -> None:
 
 async def test_connection_without_an_association_is_served() -> None:
     async with serving() as server, Peer(server.port) as peer:
-        for _ in range(100):  # until it is accepted
-            if server._connections.made:
-                break
-            await asyncio.sleep(0)
+        await until(lambda: bool(server._connections.made))
         async with stopping(server):
             await peer.associate()
             assert await peer.echo() == Status.SUCCESS

@@ -13,8 +13,8 @@ import pytest
 import aiodicom
 from aiodicom.tls import PROFILES, TLS, Revocation, acceptor_context, requestor_context
 from tests.certificates import Authority, Identity, self_signed
-from tests.peer import PATIENCE, Peer
-from tests.serving import empty, serving
+from tests.peer import Peer
+from tests.serving import empty, serving, until
 
 WHO = "No TLS connection with 127.0.0.1: "
 REFUSED = "its certificate is not accepted: "
@@ -109,13 +109,6 @@ async def until_logged(caplog: pytest.LogCaptureFixture) -> str:
     await until(lambda: bool(warnings(caplog)))
     (line,) = warnings(caplog)
     return line.removeprefix(WHO)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something of the server's has come true, which nothing tells of."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 def about_tls(caplog: pytest.LogCaptureFixture) -> list[str]:

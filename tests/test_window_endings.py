@@ -12,7 +12,6 @@ from aiodicom import AbortAssociation, EchoRequest, Refused, Status, StoreReques
 from aiodicom.wire.dimse import CommandField, CommandSet, Tag
 from aiodicom.wire.negotiation import VERIFICATION
 from aiodicom.wire.pdu import Abort, ReleaseRequest, ReleaseResponse
-from tests.acceptor import until
 from tests.peer import (
     ECHO_CONTEXT,
     PATIENCE,
@@ -24,7 +23,7 @@ from tests.peer import (
     store_command,
     store_pdus,
 )
-from tests.serving import empty, serving
+from tests.serving import empty, serving, until
 from tests.windows import WINDOW, Doors, answered, hosting, send_stores
 
 # Ends that the peer makes ------------------------------------------------------------------------

@@ -10,9 +10,9 @@ import pytest
 import aiodicom
 from aiodicom import Limits, Status, StoreRequest
 from aiodicom.wire.buffers import SLAB_SIZE
-from tests.acceptor import dataset_in, nothing_left, until, write_object
+from tests.acceptor import dataset_in, nothing_left, write_object
 from tests.peer import Peer, ct_dataset, store_pdus
-from tests.serving import MIB, Peak, serving
+from tests.serving import MIB, Peak, serving, until
 from tests.windows import WINDOW, Doors, answered, hosting
 
 SIZES = (0, 300, 6_000, 130_000, 530_000)

@@ -10,15 +10,22 @@ from tests.peer import PATIENCE, Peer
 
 
 class TLSPeer(Peer):
-    """A scripted requestor behind TLS, which asks for no server name."""
+    """A scripted requestor behind TLS.
 
-    def __init__(self, port: int, context: ssl.SSLContext) -> None:
+    Parameters
+    ----------
+    name : str
+        The name that it asks for, and wants in the acceptor's certificate; empty is none.
+    """
+
+    def __init__(self, port: int, context: ssl.SSLContext, name: str = "") -> None:
         super().__init__(port)
         self._context = context
+        self._name = name
 
     async def __aenter__(self) -> Self:
         async with asyncio.timeout(PATIENCE):
             self.reader, self.writer = await asyncio.open_connection(
-                self._host, self._port, ssl=self._context, server_hostname=""
+                self._host, self._port, ssl=self._context, server_hostname=self._name
             )
         return self

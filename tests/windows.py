@@ -12,9 +12,8 @@ import aiodicom
 from aiodicom import Status, StoreRequest
 from aiodicom.wire.dimse import Tag
 from aiodicom.wire.items import AsynchronousOperationsWindow
-from tests.acceptor import until
 from tests.peer import Peer, association_request, status_of, store_pdus
-from tests.serving import serving
+from tests.serving import serving, until
 
 WINDOW = association_request(more=[AsynchronousOperationsWindow(8, 1)])
 

@@ -137,6 +137,7 @@ def log_to_stderr(level: int, phrases: Mapping[str, str | None]) -> Iterator[Non
     with _writer() as lines:
         handler = _Dropping(lines, functools.partial(_write_line, _stderr()))
         handler.addFilter(_Rephrase(phrases))
+        before = logger.level, logger.propagate
         logger.addHandler(handler)
         logger.setLevel(level)
         logger.propagate = False
@@ -144,6 +145,8 @@ def log_to_stderr(level: int, phrases: Mapping[str, str | None]) -> Iterator[Non
             yield
         finally:
             logger.removeHandler(handler)
+            logger.setLevel(before[0])
+            logger.propagate = before[1]
 
 
 class _Rephrase(logging.Filter):
@@ -253,7 +256,7 @@ def _write_line(descriptor: int | None, record: logging.LogRecord) -> None:
     No lock of Python's is held while that blocks, neither a stream's nor a handler's: they are
     wanted once more when the process ends, which nobody who does not read must prevent.
     """
-    # Marked as the seeds do: F for what ends the command, else its level's letter.
+    # Marked as the ancestors do: F for what ends the command, else its level's letter.
     letter = "F" if record.levelno >= logging.CRITICAL else record.levelname[0]
     text = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", record.getMessage())
     worker = record.processName or ""

@@ -24,7 +24,7 @@ USUAL_CLASSES = tuple(
 4.1.1.481.7 4.1.1.9.1 4.1.1.88.1 4.1.1.88.2 4.1.1.88.3 4.1.1.88.4
 """.split()
 )
-"""What is proposed when nothing else is said: what the seed of this command always proposed."""
+"""What is proposed when nothing else is said: what the ancestor of this command always proposed."""
 
 Lists = tuple[tuple[str, ...], ...]
 """Transfer syntaxes; each tuple of them makes one presentation context."""

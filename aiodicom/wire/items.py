@@ -387,10 +387,18 @@ class SOPClassCommonExtendedNegotiation:
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
-    """PS3.7 D.3.3.7.1.
+    """Who a requestor's user is (PS3.7 D.3.3.7.1).
 
-    `identity_type` is 1 username, 2 username and passcode, 3 Kerberos, 4 SAML, 5 JSON Web
-    Token.
+    Parameters
+    ----------
+    identity_type : int
+        1 username, 2 username and passcode, 3 Kerberos, 4 SAML, 5 JSON Web Token.
+    positive_response_requested : int
+        1 where the acceptor is to say that it knows the user, else 0.
+    primary : bytes
+        The username, ticket, assertion or token.
+    secondary : bytes
+        The passcode; empty but for type 2.
     """
 
     TYPE: ClassVar[int] = 0x58

@@ -19,7 +19,7 @@ from aiodicom.cli import actions
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.templates import Template, reception_command, study_command
 from aiodicom.storage.stored import EndedStudy, StoredObject
-from tests.storage.test_files import until
+from tests.serving import until
 
 EVIL = [
     "$(touch HACKED)",

@@ -101,12 +101,17 @@ def test_phrases_are_replaced_and_left_out(capfd: Capture) -> None:
     assert lines == ["I: Accepting Association", "I: Received Echo Request (MsgID 7)"]
 
 
-def test_log_is_taken_down_afterwards(capfd: Capture) -> None:
-    before = logging.getLogger("aiodicom").handlers[:]
+def test_log_is_taken_down_afterwards(
+    capfd: Capture, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("aiodicom")
+    caplog.set_level(logging.ERROR, "aiodicom")
+    monkeypatch.setattr(logger, "propagate", True)
+    before = logger.handlers[:], logger.level, logger.propagate
     threads = threading.active_count()
     for _ in range(2):
         run("-v")
-    assert logging.getLogger("aiodicom").handlers == before
+    assert (logger.handlers, logger.level, logger.propagate) == before
     assert threading.active_count() == threads
     assert capfd.readouterr().err.count("I: a info line") == 2
 

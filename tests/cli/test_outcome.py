@@ -21,8 +21,7 @@ Lines = list[tuple[str, str]]
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Log:
-    monkeypatch.setattr(logging.getLogger("aiodicom"), "propagate", True)
+def log(caplog: pytest.LogCaptureFixture) -> Log:
     caplog.set_level(logging.DEBUG, "aiodicom")
     return Log(caplog)
 

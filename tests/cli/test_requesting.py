@@ -69,8 +69,7 @@ def settings_of(*options: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def log(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(logging.getLogger("aiodicom"), "propagate", True)
+def log(caplog: pytest.LogCaptureFixture) -> Any:
     caplog.set_level(logging.INFO, "aiodicom")
     return caplog
 

@@ -14,7 +14,7 @@ from aiodicom import Server
 from aiodicom.cli.options import Command
 from aiodicom.wire.dimse import Status
 from aiodicom.wire.items import ProposedContext
-from tests.peer import CT, PATIENCE, Peer, association_request, element, uid_value
+from tests.peer import CT, Peer, association_request, element, uid_value
 from tests.serving import bugs_logged
 
 Settings = Mapping[str, Any]
@@ -52,13 +52,6 @@ async def connected(command: ModuleType, *options: str) -> AsyncIterator[Peer]:
     """Run a command's server, and be connected to it."""
     async with running(command, *options) as server, Peer(server.port) as peer:
         yield peer
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something has come true that nothing tells of."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 def study_dataset(

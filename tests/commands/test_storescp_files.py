@@ -22,7 +22,6 @@ from tests.commands.running import (
     settings_of,
     store,
     study_dataset,
-    until,
 )
 from tests.peer import (
     CT,
@@ -31,6 +30,7 @@ from tests.peer import (
     store_pdus,
 )
 from tests.processes import dataset_of, visible
+from tests.serving import until
 from tests.storage.faults import record
 
 UID, NAME = "1.2.3", "CT.1.2.3"

@@ -33,6 +33,11 @@ pytestmark = pytest.mark.dcmtk
 
 AES = "TLS_RSA_WITH_AES_256_CBC_SHA256"
 
+ONE_LOOP = pytest.mark.parametrize(
+    "anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"]
+)
+"""What OpenSSL agrees on is the same with any."""
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> TLS:
@@ -111,6 +116,7 @@ async def test_their_requestor_does_not_trust_us(both: TLS, stranger: TLS) -> No
     assert done.code == 1
 
 
+@ONE_LOOP
 @pytest.mark.parametrize(
     ("option", "name"),
     [("+py", "bcp195-nd"), ("+px", "bcp195"), ("+pz", "bcp195-ex"), ("+pa", "aes"),
@@ -196,6 +202,7 @@ async def test_their_acceptor_without_a_certificate_of_ours(both: TLS, tmp_path:
         await echo(port, ANONYMOUS)
 
 
+@ONE_LOOP
 @pytest.mark.parametrize(
     ("option", "name", "cipher"),
     [

@@ -13,6 +13,12 @@ from tests.reliability.sending import Load
 SEED, LIMIT = 5, 8
 
 
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """One event loop is enough for what is about a disk."""
+    return "asyncio", {"use_uvloop": True}
+
+
 @pytest.mark.parametrize("duplicates", Duplicates)
 @pytest.mark.parametrize(("sorts", "servers"), [(False, 1), (True, 2)])
 async def test_whatever_was_acknowledged_is_there_and_whole(

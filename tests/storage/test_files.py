@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,7 @@ from tests.peer import (
     uid_value,
 )
 from tests.processes import Sender, dataset_of, receiving, unfinished, visible
+from tests.serving import until
 from tests.storage.faults import Gate, fail, fail_writers, record
 from tests.storage.objects import warnings_of
 
@@ -195,15 +196,6 @@ async def first_part(folder: Path, at_least: int) -> Path:
 
     await until(lambda: bool(grown()))
     return grown()[0]
-
-
-async def until(is_true: Callable[[], bool]) -> None:
-    """Wait until something has become true; fail after a while."""
-    async with asyncio.timeout(20):
-        while True:
-            if is_true():
-                return
-            await asyncio.sleep(0.005)
 
 
 async def test_folder_is_made_and_synced_with_those_that_hold_it(

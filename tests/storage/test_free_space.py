@@ -20,9 +20,8 @@ from aiodicom.storage.free_space import MOST_BYTES, MOST_INODES, FreeSpace, Room
 from aiodicom.wire.dimse import Tag
 from aiodicom.wire.items import ProposedContext
 from aiodicom.wire.negotiation import IMPLICIT_LITTLE, VERIFICATION
-from tests.commands.running import until
 from tests.peer import PATIENCE, Peer, association_request, status_of
-from tests.serving import MIB, serving
+from tests.serving import MIB, serving, until
 
 GIB = 1 << 30
 AMPLE = Room(100 * GIB, 1000 * GIB, 10**6, 10**7)

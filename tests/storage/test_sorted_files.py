@@ -31,9 +31,10 @@ from aiodicom.storage.studies import Studies
 from aiodicom.wire.dimse import Tag
 from tests.peer import CT, Peer, ct_dataset, dataset_pdus
 from tests.processes import dataset_of, unfinished
+from tests.serving import until
 from tests.storage.faults import Gate, fail_writers, record
 from tests.storage.objects import sorted_dataset, tree, warnings_of
-from tests.storage.test_files import answer, begun, storing, storing_into, until
+from tests.storage.test_files import answer, begun, storing, storing_into
 
 S, T = "1.2.91", "1.2.92"
 

@@ -11,8 +11,8 @@ import pytest
 
 from aiodicom.storage.stored import EndedStudy, StoredObject
 from aiodicom.storage.studies import Run, Studies
+from tests.serving import until
 from tests.storage.objects import names
-from tests.storage.test_files import until
 
 S, T, U = "1.2.1", "1.2.2", "1.2.3"
 

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,8 +28,7 @@ from aiodicom.tls import (
 from aiodicom.tls.watching import Appearance, appearance
 from aiodicom.wire.dimse import Status
 from tests.certificates import Authority, Identity
-from tests.peer import PATIENCE
-from tests.serving import serving
+from tests.serving import serving, until
 from tests.tls_peer import TLSPeer
 
 
@@ -74,12 +73,6 @@ async def shown(port: int, tls: TLS) -> str:
         certificate = peer.writer.get_extra_info("peercert")
         await peer.release()
         return str(certificate["subjectAltName"][0][1])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 def lines(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
