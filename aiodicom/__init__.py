@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from aiodicom.objects.altered import Alterations
     from aiodicom.objects.header import ObjectHeader, read_header
     from aiodicom.requests import AssociationInfo, EchoRequest, StoreRequest
-    from aiodicom.server import Server, run, serve
+    from aiodicom.server import Server
+    from aiodicom.serving import run, serve
     from aiodicom.storage.files import FileStorage
     from aiodicom.wire.dimse import Priority, Status
     from aiodicom.wire.items import UserIdentity
@@ -88,7 +89,8 @@ _HOMES = {
         "objects.altered": "Alterations",
         "objects.header": "ObjectHeader read_header",
         "requests": "AssociationInfo EchoRequest StoreRequest",
-        "server": "Server run serve",
+        "server": "Server",
+        "serving": "run serve",
         "storage.files": "FileStorage",
         "wire.dimse": "Priority Status",
         "wire.items": "UserIdentity",

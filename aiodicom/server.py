@@ -1,21 +1,19 @@
-"""serve(), Server, run(): listening, accepting, stopping."""
+"""Server: listening, starting, stopping."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import logging
 import math
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, ParamSpec, Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 
-from aiodicom.access import AccessRules
 from aiodicom.ae_titles import check_ae_title
 from aiodicom.association import Service
 from aiodicom.connections import Connections
@@ -25,12 +23,11 @@ from aiodicom.listening import listen, listen_now, why_not_listening
 from aiodicom.open_files import raise_open_files_limit
 from aiodicom.protocol import Surroundings
 from aiodicom.reloading import Reloading
-from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.running import StoppedEarly, run_here, run_worker
 from aiodicom.shares import Share, Shares
 from aiodicom.systemd import Notifier
 from aiodicom.wire.buffers import SLAB_SIZE, Pool
-from aiodicom.wire.negotiation import VERIFICATION, make_policy
+from aiodicom.wire.negotiation import VERIFICATION
 from aiodicom.worker import Worker
 from aiodicom.workers import Workers
 
@@ -39,17 +36,12 @@ if TYPE_CHECKING:
 
     from aiodicom.tls import AcceptorTLS
 
-__all__ = ["Server", "run", "serve"]
+__all__ = ["Server"]
 
 logger = logging.getLogger("aiodicom.server")
 
-MAXIMUM_LENGTH = 1 << 17
-"""Bytes of a P-DATA-TF that peers are told: few heads, and the most that DCMTK's senders use."""
-
 LINGER = 1.0
 """Seconds for which a stop lets associations go on, at most half of the grace."""
-
-_P = ParamSpec("_P")
 
 
 class Server:
@@ -364,124 +356,6 @@ class Server:
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
         await self._stopped.wait()
-
-
-def serve(
-    *,
-    store: StoreHandler | None = None,
-    echo: EchoHandler | None = None,
-    authorize: Authorize | None = None,
-    access: AccessRules | None = None,
-    on_ended: Callable[[AssociationInfo], None] | None = None,
-    ae_title: str = "AIODICOM",
-    host: str | None = None,
-    port: int = 11112,
-    ssl: SSLContext | AcceptorTLS | None = None,
-    maximum_length: int = MAXIMUM_LENGTH,
-    window: int = 1,
-    transfer_syntaxes: Sequence[str] | None = None,
-    contexts: Mapping[str, Sequence[str]] | None = None,
-    limits: Limits | None = None,
-    timeouts: Timeouts | None = None,
-    grace: float = 5,
-    workers: int = 1,
-    sockets: Sequence[socket.socket] | None = None,
-) -> Server:
-    """Make a DICOM acceptor, to be entered with ``async with``.
-
-    It runs in the event loop that enters it, and installs neither signal handlers nor logging.
-
-    Parameters
-    ----------
-    store : callable, optional
-        Stores objects; see `StoreRequest`. Without it no storage SOP class is accepted. A
-        handler that is an asynchronous context manager as well is entered with the server.
-    echo : callable, optional
-        Answers C-ECHO; without it C-ECHO is answered with success.
-    authorize : callable, optional
-        Awaited before an association is accepted; raises `AssociationRejected`.
-    access : Access or AccessFile, optional
-        Who may associate; asked before `authorize`. By default everybody.
-    on_ended : callable, optional
-        Called when an association that was accepted has ended, after its last handler. It
-        returns at once.
-    ae_title : str
-        The server's own AE title.
-    host : str, optional
-        A name or address to listen on; by default all interfaces, IPv4 and IPv6.
-    port : int
-        A TCP port; 0 for any that is free (see `Server.port`).
-    ssl : ssl.SSLContext or aiodicom.tls.AcceptorTLS, optional
-        Makes every connection one of TLS (PS3.15 B); by default none is. Files of an
-        ``AcceptorTLS`` can be replaced while the server runs.
-    maximum_length : int
-        The longest P-DATA-TF, in bytes, that peers may send; 0 for any (PS3.8 D.1).
-    window : int
-        Requests of one association that are served at a time, where its requestor asks for an
-        asynchronous operations window (PS3.7 D.3.3.3); 0 is as many as it asks for. Handlers
-        are then called concurrently for one association, and answered as they return.
-    transfer_syntaxes : sequence of str, optional
-        The only transfer syntaxes to accept, preferred ones first. By default all are: the
-        requestor's first choice where that is compressed, else Explicit VR Little Endian,
-        Explicit VR Big Endian, Implicit VR Little Endian.
-    contexts : mapping of str to sequence of str, optional
-        The only abstract syntaxes to accept, each with its transfer syntaxes, preferred ones
-        first. Verification is one of them, or is not accepted.
-    limits, timeouts : Limits, Timeouts, optional
-        What peers may cost, and how long they are waited for.
-    grace : float
-        Seconds that running stores have when the server stops.
-    workers : int
-        How many processes `Server.run` makes, on one port. Limits hold for all of them together,
-        and each one has its part of ``Limits.buffered_bytes``. Handlers are entered in every one,
-        and share nothing. A server of several cannot be entered.
-    sockets : sequence of socket.socket, optional
-        What to listen on, instead of `host` and `port`: TCP sockets that listen already, such as
-        those of `aiodicom.systemd.take_sockets`. They are the server's from its start on. Others
-        who have them may go on accepting when it stops.
-
-    Raises
-    ------
-    ValueError
-        Where a value is out of its range.
-    """
-    policy = make_policy(
-        stores=store is not None,
-        maximum_length=maximum_length,
-        window=window,
-        transfer_syntaxes=transfer_syntaxes,
-        contexts=contexts,
-    )
-    return Server(
-        Service(policy, store, echo, authorize, access, on_ended=on_ended),
-        ae_title=ae_title,
-        host=host,
-        port=port,
-        ssl=ssl,
-        limits=limits,
-        timeouts=timeouts,
-        grace=grace,
-        workers=workers,
-        sockets=sockets,
-    )
-
-
-def _ran(make: Callable[_P, Server]) -> Callable[_P, None]:
-    """Return what makes a server and runs it, with the parameters of what makes it."""
-
-    @functools.wraps(make, assigned=(), updated=())  # for its signature
-    def run(*args: _P.args, **settings: _P.kwargs) -> None:
-        """Serve until SIGINT or SIGTERM, on uvloop where that is installed.
-
-        For a program that is a DICOM receiver and nothing else. The parameters are those of
-        `serve`; see `Server.run`.
-        """
-        make(*args, **settings).run()
-
-    return run
-
-
-run = _ran(serve)
 
 
 def _check_sockets(sockets: Sequence[socket.socket]) -> None:

@@ -35,6 +35,7 @@ FLOORS = (
     ("protocol", "storage", "access_file"),
     ("connections", "client"),
     ("server",),
+    ("serving",),
     ("__init__",),
     ("cli",),
     ("storescp", "echoscp", "dcmrecv", "storescu", "echoscu"),
