@@ -158,6 +158,7 @@ class Association:
         self._was_receiving = False
         self._stopping = False
         self._is_counted = False
+        self._early: AssociationClosed | None = None  # of a release that a dataset did not expect
 
     # What comes from the connection ----------------------------------------------------------
 
@@ -178,7 +179,8 @@ class Association:
             self.lost(AssociationAborted(event.source, event.reason))
         elif isinstance(event, ReleaseRequest):
             if self.receiving is not None:
-                self.receiving.fail(AssociationClosed("released in the middle of a dataset"))
+                self._early = AssociationClosed("released in the middle of a dataset")
+                self.receiving.fail(self._early)
                 self.receiving = None
             self._inbox.append(event)
         self._wake()
@@ -469,8 +471,12 @@ class Association:
         except AssociationClosed as error:
             if self._end is not None:
                 raise
-            # The peer's release, or the other side.
-            log_failure(logger, "The handler failed", error, self._service.seldom)
+            if error is self._early:
+                key, text = (self.info.address, "early"), "%s has %s: it is not stored"
+                seldom = self._service.seldom
+                seldom.log(logger, logging.WARNING, key, text, self.info.address, error)
+            else:  # perhaps of another association, that the handler has
+                log_failure(logger, "The handler failed", error, self._service.seldom)
             answer = FAILED
         self._respond(message, answer)
 
