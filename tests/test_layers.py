@@ -30,6 +30,7 @@ FLOORS = (
         "signals",
     ),
     ("failures", "requests", "objects", "accepting", "worker", "systemd"),
+    ("events",),
     ("answering", "access", "reloading"),
     ("association", "workers", "passwords", "running"),
     ("protocol", "storage", "access_file"),

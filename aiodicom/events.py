@@ -1,0 +1,228 @@
+"""What happens in a server, as values: for metrics, logs, traces, and whatever else watches.
+
+A *watcher* is called with each event, in the event loop's thread, right when it happens. It
+returns at once. What it raises is logged and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from aiodicom.dataset import DatasetStream
+from aiodicom.requests import AssociationInfo
+from aiodicom.wire.dimse import CommandSet, Tag
+from aiodicom.wire.negotiation import PresentationContext
+
+__all__ = [
+    "AssociationAccepted",
+    "AssociationEnded",
+    "ConnectionRefused",
+    "Event",
+    "ProposalRejected",
+    "RequestBegun",
+    "RequestEnded",
+    "ServerListening",
+    "ServerStopping",
+    "Watcher",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerListening:
+    """A server accepts connections from now on.
+
+    Parameters
+    ----------
+    ae_title : str
+        Its own AE title.
+    addresses : tuple of (str, int)
+        The addresses and ports that it listens on.
+    """
+
+    ae_title: str
+    addresses: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStopping:
+    """A server accepts no connection any more; what runs has still its grace."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRefused:
+    """A connection ended before there was a proposal to answer.
+
+    Parameters
+    ----------
+    address : str
+        The peer's IP address.
+    reason : str
+        ``"address"``: nobody is let in from there. ``"too many"``: there were as many as may be.
+        ``"tls"``: the handshake failed. ``"no proposal"``: no A-ASSOCIATE-RQ came in time, or at
+        all, though bytes did. ``"protocol"``: what came was no A-ASSOCIATE-RQ.
+    text : str
+        The same in words, for people.
+    """
+
+    address: str
+    reason: Literal["address", "too many", "tls", "no proposal", "protocol"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRejected:
+    """An association was asked for, and A-ASSOCIATE-RJ was the answer (PS3.8 9.3.4).
+
+    Parameters
+    ----------
+    association : AssociationInfo
+        Who asked.
+    result, source, reason : int
+        As they were sent (PS3.8 table 9-21).
+    text : str
+        The same in words.
+    """
+
+    association: AssociationInfo
+    result: int
+    source: int
+    reason: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationAccepted:
+    """An association was established.
+
+    Parameters
+    ----------
+    association : AssociationInfo
+        Whose.
+    at : float
+        When, in seconds since the epoch.
+    """
+
+    association: AssociationInfo
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationEnded:
+    """An association that was accepted has ended, and so has its last handler.
+
+    Parameters
+    ----------
+    association : AssociationInfo
+        Whose.
+    how : str
+        ``"released"``; ``"aborted"`` by its peer; ``"lost"``: the connection, or a deadline, is
+        gone; ``"violated"``: the peer broke the protocol; ``"handler"``: a handler wanted its end;
+        ``"stopped"``: the server stops; ``"failed"``: a bug of ours.
+    text : str
+        Why, in words; empty for a release.
+    seconds : float
+        How long there was one.
+    """
+
+    association: AssociationInfo
+    how: Literal["released", "aborted", "lost", "violated", "handler", "stopped", "failed"]
+    text: str
+    seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class RequestBegun:
+    """A request has come, C-STORE and C-ECHO and what is refused alike; its dataset may follow.
+
+    Parameters
+    ----------
+    association : AssociationInfo
+        Whose.
+    context : PresentationContext
+        The presentation context it came in.
+    command : CommandSet
+        The command set.
+    dataset : DatasetStream or None
+        The dataset: its ``size`` is what has come of it so far.
+    at : float
+        When, in seconds since the epoch.
+    """
+
+    association: AssociationInfo
+    context: PresentationContext
+    command: CommandSet
+    dataset: DatasetStream | None
+    at: float
+
+    @property
+    def operation(self) -> str:
+        """What is asked for, as ``C-STORE-RQ``."""
+        return self.command.name
+
+    @property
+    def message_id(self) -> int:
+        """Message ID (0000,0110)."""
+        return self.command.number(Tag.MESSAGE_ID) or 0
+
+    @property
+    def sop_class_uid(self) -> str:
+        """Affected SOP Class UID (0000,0002)."""
+        return self.command.uid(Tag.AFFECTED_SOP_CLASS_UID)
+
+    @property
+    def sop_instance_uid(self) -> str:
+        """Affected SOP Instance UID (0000,1000)."""
+        return self.command.uid(Tag.AFFECTED_SOP_INSTANCE_UID)
+
+    @property
+    def transfer_syntax_uid(self) -> str:
+        """The transfer syntax of the context."""
+        return self.context.transfer_syntax
+
+    @property
+    def size(self) -> int:
+        """Bytes of the dataset that have come so far."""
+        return 0 if self.dataset is None else self.dataset.size
+
+
+@dataclass(slots=True, eq=False)
+class RequestEnded:
+    """A request was answered, or never will be.
+
+    Parameters
+    ----------
+    request : RequestBegun
+        Which; the same object as when it began.
+    status : int or None
+        What was answered; None where the association ended before.
+    comment : str
+        Error Comment (0000,0902) of the answer, or why there is none.
+    seconds : float
+        From its beginning to the answer.
+    settled : float or None
+        Seconds from the last fragment of its dataset to the answer: what a sender waits for a
+        success to be durable. None without a dataset, or where its end never came.
+    """
+
+    request: RequestBegun
+    status: int | None
+    comment: str
+    seconds: float
+    settled: float | None
+
+
+Event = (
+    ServerListening
+    | ServerStopping
+    | ConnectionRefused
+    | ProposalRejected
+    | AssociationAccepted
+    | AssociationEnded
+    | RequestBegun
+    | RequestEnded
+)
+
+Watcher = Callable[[Event], None]
+"""Is told of everything that happens."""
