@@ -29,6 +29,7 @@ from aiodicom.cli.receiving import (
     server_of,
 )
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.watching import WATCHING
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage
 from aiodicom.storage.schemes import Layout, Names
@@ -58,6 +59,7 @@ COMMAND = Command(
         ACCESS,
         LIMITS,
         ROOM,
+        WATCHING,
         *tls_options(acceptor=True),
         Group(
             "output options",

@@ -15,6 +15,7 @@ from aiodicom.cli.options import Command, Group, port
 from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.watching import WATCHING
 from aiodicom.server import Server
 
 __all__ = ["COMMAND", "echoscp"]
@@ -30,6 +31,7 @@ COMMAND = Command(
         Group("processing options", (WORKERS, GRACE)),
         ACCESS,
         LIMITS,
+        WATCHING,
         *tls_options(acceptor=True),
     ),
     {

@@ -32,6 +32,7 @@ from aiodicom.cli.receiving import (
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.templates import reception_command, study_command
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.watching import WATCHING, check_watching
 from aiodicom.events import AssociationEnded, Event, Watcher
 from aiodicom.requests import StoreHandler
 from aiodicom.server import Server
@@ -230,6 +231,7 @@ COMMAND = Command(
         ACCESS,
         LIMITS,
         ROOM,
+        WATCHING,
         *tls_options(acceptor=True),
         _OUTPUT,
         _NAMES,
@@ -288,6 +290,7 @@ COMMAND = Command(
         no_workers_with_inetd,
         needs_one_worker(_PARTS, *_WHOLE_STUDIES),
         check_limits,
+        check_watching,
     ),
     ("port",),
 )

@@ -34,7 +34,7 @@ FLOORS = (
     ("answering", "access", "reloading", "telling", "watching"),
     ("association", "workers", "passwords", "running"),
     ("protocol", "storage", "access_file"),
-    ("connections", "client"),
+    ("connections", "client", "monitor"),
     ("server",),
     ("serving",),
     ("__init__",),

@@ -20,6 +20,7 @@ from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
 from aiodicom.cli.tls import ACCEPTOR_TLS_DEFAULTS, acceptor_tls
+from aiodicom.cli.watching import WATCHING_DEFAULTS, watchers_of
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
 from aiodicom.events import Watcher
@@ -54,6 +55,7 @@ RECEIVER_DEFAULTS: Mapping[str, object] = {
     **ACCEPTOR_TLS_DEFAULTS,
     **ACCESS_DEFAULTS,
     **LIMIT_DEFAULTS,
+    **WATCHING_DEFAULTS,
     "verbose_pc": False,
     "host": None,
     "association": 30.0,
@@ -255,7 +257,7 @@ def server_of(
         grace=settings["grace"],
         workers=settings["workers"],
         sockets=sockets,
-        watchers=receiving.watchers,
+        watchers=(*receiving.watchers, *watchers_of(settings)),
     )
 
 

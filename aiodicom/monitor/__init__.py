@@ -1,0 +1,1 @@
+"""Watchers that come with the box."""
