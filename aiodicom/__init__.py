@@ -27,10 +27,20 @@ if TYPE_CHECKING:
         ProtocolError,
         Refused,
     )
+    from aiodicom.handling.choosing import when
+    from aiodicom.handling.limiting import at_most
+    from aiodicom.handling.teeing import tee
     from aiodicom.limits import Limits, Timeouts
     from aiodicom.objects.altered import Alterations
     from aiodicom.objects.header import ObjectHeader, read_header
-    from aiodicom.requests import AssociationInfo, EchoRequest, StoreRequest
+    from aiodicom.requests import (
+        AssociationInfo,
+        Authorize,
+        EchoHandler,
+        EchoRequest,
+        StoreHandler,
+        StoreRequest,
+    )
     from aiodicom.server import Server
     from aiodicom.serving import run, serve
     from aiodicom.storage.files import FileStorage
@@ -48,9 +58,11 @@ __all__ = [
     "AssociationInfo",
     "AssociationLost",
     "AssociationRejected",
+    "Authorize",
     "Binding",
     "DatasetStream",
     "DicomError",
+    "EchoHandler",
     "EchoRequest",
     "FileStorage",
     "Limits",
@@ -63,16 +75,20 @@ __all__ = [
     "Requestor",
     "Server",
     "Status",
+    "StoreHandler",
     "StoreRequest",
     "StoreResult",
     "Timeouts",
     "UserIdentity",
     "__version__",
+    "at_most",
     "connect",
     "not_authenticated",
     "read_header",
     "run",
     "serve",
+    "tee",
+    "when",
 ]
 
 _HOMES = {
@@ -85,10 +101,13 @@ _HOMES = {
         "dataset": "DatasetStream",
         "errors": "AbortAssociation AssociationAborted AssociationClosed AssociationLost "
         "AssociationRejected DicomError NotSent ProtocolError Refused",
+        "handling.choosing": "when",
+        "handling.limiting": "at_most",
+        "handling.teeing": "tee",
         "limits": "Limits Timeouts",
         "objects.altered": "Alterations",
         "objects.header": "ObjectHeader read_header",
-        "requests": "AssociationInfo EchoRequest StoreRequest",
+        "requests": "AssociationInfo Authorize EchoHandler EchoRequest StoreHandler StoreRequest",
         "server": "Server",
         "serving": "run serve",
         "storage.files": "FileStorage",

@@ -39,8 +39,8 @@ class DatasetStream:
     """
 
     __slots__ = (
-        *("_blocks", "_buffered", "_discarded", "_error", "_hurried", "_on_discard"),
-        *("_waiter", "_wanted", "complete", "size"),
+        *("_blocks", "_branches", "_buffered", "_discarded", "_error", "_hurried"),
+        *("_on_discard", "_waiter", "_wanted", "complete", "size"),
     )
 
     def __init__(self, on_discard: Callable[[], None] = lambda: None) -> None:
@@ -48,6 +48,7 @@ class DatasetStream:
         self.complete = False
         self._on_discard = on_discard
         self._blocks: deque[Block] = deque()
+        self._branches: tuple[DatasetStream, ...] = ()
         self._buffered = 0
         self._wanted = 0
         self._hurried = False
@@ -110,12 +111,83 @@ class DatasetStream:
             raise AssociationClosed("the rest of the dataset was discarded")
         self._hurried = False
         if not self._blocks:
+            if self._branches:
+                raise RuntimeError("the dataset is read by others")
             return None
         first = self._blocks.popleft()
         while self._blocks:
             first.absorb(self._blocks.popleft())
         self._buffered = 0
         return first
+
+    def check_unread(self) -> None:
+        """Check that it can be read from its first byte on.
+
+        Raises
+        ------
+        AssociationClosed
+            Where the association has ended before the last fragment, or it was discarded.
+        Refused
+            Where it is longer than it may be.
+        RuntimeError
+            Where something of it was read.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._discarded:
+            raise AssociationClosed("the rest of the dataset was discarded")
+        if self._branches or self.size > self._buffered:
+            raise RuntimeError("something of the dataset was read already")
+
+    async def ahead(self, offset: int, most: int) -> bytes:
+        """Wait for what follows its first `offset` bytes, and copy it; nothing is taken.
+
+        Parameters
+        ----------
+        offset : int
+            Bytes that are known.
+        most : int
+            How many bytes are copied at most.
+
+        Returns
+        -------
+        bytes
+            Empty where no more comes: at the end, and where memory is short, because then the
+            peer is not read from before somebody takes what is there.
+
+        Raises
+        ------
+        AssociationClosed, Refused, RuntimeError
+            As `check_unread`.
+        """
+        self.check_unread()
+        while not self._is_enough(offset + 1):
+            self._wanted = offset + 1
+            await self._wait()
+            self.check_unread()
+        return self._copied(offset, most)
+
+    def branch(self, count: int) -> tuple[DatasetStream, ...]:
+        """Return streams each of which has all of it; it cannot be read itself any more.
+
+        Nothing is copied: a part of it is held until the last of them has released it. So the
+        slowest sets the pace. Whoever does not read its stream to the end must `discard` it.
+
+        Raises
+        ------
+        AssociationClosed, Refused, RuntimeError
+            As `check_unread`.
+        """
+        self.check_unread()
+        self._branches = tuple(DatasetStream(self._branch_discarded) for _ in range(count))
+        blocks, self._blocks, self._buffered = self._blocks, deque(), 0
+        for block in blocks:
+            self._feed_branches(block, is_last=False)
+        if self.complete:
+            self._feed_branches(None, is_last=True)
+        if self._hurried:
+            self._hurry_branches()
+        return self._branches
 
     def discard(self) -> None:
         """Say that the rest of the dataset is not wanted: it is dropped as it comes.
@@ -128,6 +200,11 @@ class DatasetStream:
         self.close()
         if not self.complete and self._error is None:
             self._on_discard()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing can be read of it any more: it was discarded, refused or cut short."""
+        return self._discarded or self._error is not None
 
     @property
     def discarded(self) -> bool:
@@ -178,8 +255,11 @@ class DatasetStream:
         """Take a part of the dataset, and whether it was the last one."""
         if block is not None:
             self.size += block.size
-            self._append(block)
+            if not self._branches:
+                self._append(block)
         self.complete = self.complete or is_last
+        if self._branches:
+            self._feed_branches(block, is_last)
         if is_last or self._is_enough(self._wanted):
             self._wake()
 
@@ -189,6 +269,8 @@ class DatasetStream:
             self._error = error
             self._release_all()
             self._wake()
+            for branch in self._branches:
+                branch.refuse(error)
             if not self.complete:
                 self._on_discard()
 
@@ -197,6 +279,7 @@ class DatasetStream:
         if not self._hurried:
             self._hurried = True
             self._wake()
+        self._hurry_branches()
 
     def fail(self, error: AssociationClosed) -> None:
         """End the stream before its last fragment; what was not read is dropped."""
@@ -205,12 +288,16 @@ class DatasetStream:
         self._error = error
         self._release_all()
         self._wake()
+        for branch in self._branches:
+            branch.fail(error)
 
     def close(self) -> None:
         """Drop what was not read: nobody will, and who waits for more is told so."""
         self._discarded = True
         self._release_all()
         self._wake()
+        for branch in self._branches:
+            branch.close()
 
     def _append(self, block: Block) -> None:
         if self._discarded or self._error is not None:
@@ -222,6 +309,35 @@ class DatasetStream:
             blocks[-1].absorb(block)
         else:
             blocks.append(block)
+
+    def _copied(self, offset: int, most: int) -> bytes:
+        """Return what is there behind the first `offset` bytes, but not more than `most`."""
+        parts = []
+        for block in self._blocks:
+            for view in block.views:
+                if offset >= len(view):
+                    offset -= len(view)
+                elif most:
+                    parts.append(bytes(view[offset : offset + most]))
+                    most -= len(parts[-1])
+                    offset = 0
+        return b"".join(parts)
+
+    # Branches ----------------------------------------------------------------------------------
+
+    def _feed_branches(self, block: Block | None, is_last: bool) -> None:
+        shares = [None] * len(self._branches) if block is None else block.share(len(self._branches))
+        for branch, share in zip(self._branches, shares, strict=True):
+            branch.feed(share, is_last)
+
+    def _hurry_branches(self) -> None:
+        for branch in self._branches:
+            branch.hurry()
+
+    def _branch_discarded(self) -> None:
+        """Drop what still comes once nobody wants it."""
+        if all(branch.is_closed for branch in self._branches):
+            self.discard()
 
     def _release_all(self) -> None:
         self._buffered = 0

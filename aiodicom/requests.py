@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Protocol
 
 from aiodicom.certificate import PeerCertificate
 from aiodicom.dataset import DatasetStream
+from aiodicom.reading.decoding import decode
+from aiodicom.reading.peeking import PEEKED, peek
+from aiodicom.reading.spooling import IN_MEMORY, spooled
 from aiodicom.wire.dimse import CommandSet, Tag
 from aiodicom.wire.items import UserIdentity
 from aiodicom.wire.negotiation import PresentationContext
 from aiodicom.wire.part10 import encode_file_meta
 from aiodicom.wire.pdu import AssociateRequest
+
+if TYPE_CHECKING:
+    from pydicom import Dataset, FileDataset
 
 __all__ = [
     "AssociationInfo",
@@ -151,6 +160,102 @@ class StoreRequest(_Request):
         """The C-MOVE's Message ID (0000,1031), or None."""
         return self.command.number(Tag.MOVE_ORIGINATOR_MESSAGE_ID)
 
+    async def peek(self, *attributes: str | int, limit: int = PEEKED) -> Dataset:
+        """Return some attributes as soon as they have come, and take nothing from `dataset`.
+
+        It is read from its first byte afterwards, whichever way. Nothing but the beginning of it
+        is waited for: until the last one wanted has come, or one that stands behind it, or `limit`
+        bytes. What is not found by then is not there, and so is what cannot be read: values of 16
+        KiB and more, and everything in a private transfer syntax. Where memory is short the peer
+        is not read from before somebody takes what has come, and what that has is the answer.
+
+        Parameters
+        ----------
+        *attributes : str or int
+            Keywords (PS3.6) or tags of the top level, no sequences.
+        limit : int
+            Bytes of the encoded dataset that are looked at. What comes meanwhile is held, and
+            counts against the association as all that is not read does.
+
+        Returns
+        -------
+        pydicom.Dataset
+            Those that are there, in the dataset's character sets. pydicom decodes each one when it
+            is looked at.
+
+        Raises
+        ------
+        ValueError
+            Where an attribute is none of these.
+        RuntimeError
+            Where something of the dataset was read.
+        AssociationClosed
+            Where the association has ended, or the dataset was discarded.
+        Refused
+            Where the dataset is longer than it may be.
+        """
+        return await peek(self.dataset, self.transfer_syntax_uid, attributes, limit)
+
+    async def decode(self, *, pixels: bool = True) -> FileDataset:
+        """Read the dataset to its end, and return it as pydicom's, with File Meta Information.
+
+        It is taken apart in a thread. Twice its size is needed in memory meanwhile, outside the
+        server's budget, and its size afterwards; about 1 kB more for each element.
+
+        Parameters
+        ----------
+        pixels : bool
+            Whether pixel data (PS3.3 C.7.6.3), and what follows it, is wanted. If not it is
+            dropped as it comes, and the dataset is here as soon as the rest is.
+
+        Returns
+        -------
+        pydicom.FileDataset
+            As ``pydicom.dcmread`` would return it. Values are decoded when they are looked at.
+
+        Raises
+        ------
+        Refused
+            With 0xC000 where it is no dataset, ends in the middle, or its transfer syntax is
+            private; with 0xA700 where it is longer than it may be, or a deflated one becomes more
+            than 256 MiB.
+        AssociationClosed
+            Where the association ended before the last fragment.
+        RuntimeError
+            Where something of the dataset was read.
+        """
+        syntax = self.transfer_syntax_uid
+        return await decode(self.dataset, self.file_meta(), syntax, pixels=pixels)
+
+    def as_file(
+        self, *, memory: int = IN_MEMORY, folder: str | os.PathLike[str] | None = None
+    ) -> AbstractAsyncContextManager[IO[bytes]]:
+        """Read the dataset to its end, and return it as a DICOM file, to be used in ``async with``.
+
+        The file begins with `file_meta`, stands at its first byte, and can be sought in. It has no
+        name, and is gone afterwards. To read a large one blocks: let a thread do that.
+
+        Parameters
+        ----------
+        memory : int
+            Bytes up to which it is kept in memory, outside the server's budget. A longer one is
+            written to the disk, by a thread.
+        folder : str or os.PathLike, optional
+            Where on the disk; by default where temporary files are (``TMPDIR``).
+
+        Raises
+        ------
+        AssociationClosed
+            Where the association ended before the last fragment.
+        Refused
+            Where the dataset is longer than it may be.
+        OSError
+            Where there is no room for it.
+        RuntimeError
+            Where something of the dataset was read.
+        """
+        return spooled(self.dataset, self.file_meta(), memory, folder)
+
     def file_meta(self) -> bytes:
         """Return what precedes the dataset in a file (PS3.10 section 7.1).
 
@@ -165,11 +270,26 @@ class StoreRequest(_Request):
         )
 
 
-StoreHandler = Callable[[StoreRequest], Awaitable[int]]
-"""Stores an object and returns a `Status`, or raises `Refused`."""
+class StoreHandler(Protocol):
+    """What stores objects: an asynchronous function, a closure, or an object with such a
+    ``__call__``.
 
-EchoHandler = Callable[[EchoRequest], Awaitable[int]]
-"""Answers a C-ECHO with a `Status`."""
+    It is given a `StoreRequest` and returns a `Status`, or raises `Refused`.
+    """
 
-Authorize = Callable[[AssociationInfo], Awaitable[None]]
-"""Lets an association be, or raises `AssociationRejected`."""
+    def __call__(self, request: StoreRequest, /) -> Awaitable[int]:
+        """Store one object."""
+
+
+class EchoHandler(Protocol):
+    """What answers a C-ECHO: like a `StoreHandler`, with an `EchoRequest`."""
+
+    def __call__(self, request: EchoRequest, /) -> Awaitable[int]:
+        """Answer one C-ECHO."""
+
+
+class Authorize(Protocol):
+    """What lets an association be, or raises `AssociationRejected`; it is awaited before that."""
+
+    def __call__(self, association: AssociationInfo, /) -> Awaitable[None]:
+        """Decide on one association."""

@@ -374,6 +374,141 @@ async def test_a_block_that_nobody_released_is_given_back_with_its_last_referenc
     assert feed.held == 0
 
 
+# Looking ahead -------------------------------------------------------------------------------
+
+
+async def test_what_is_ahead_is_copied_and_stays() -> None:
+    feed = Feed()
+    feed(b"1234")
+    feed(bytes(40_000))
+    feed(b"5678", is_last=True)
+    assert await feed.stream.ahead(0, 3) == b"123"
+    assert await feed.stream.ahead(3, 2) == b"4\0"
+    assert await feed.stream.ahead(40_002, 100) == b"\0\x005678"
+    assert await feed.stream.ahead(40_008, 100) == b""
+    assert len(await feed.stream.read()) == 40_008
+
+
+async def test_what_is_ahead_is_waited_for() -> None:
+    feed = Feed()
+    feed(b"1234")
+    looking = asyncio.ensure_future(feed.stream.ahead(4, 10))
+    await started(looking)
+    feed(b"5")
+    assert await looking == b"5"
+
+
+async def test_nothing_is_ahead_where_memory_is_short() -> None:
+    feed = Feed()
+    looking = asyncio.ensure_future(feed.stream.ahead(0, 10))
+    await started(looking)
+    feed.stream.hurry()
+    await started(looking)  # it holds nothing: others will let it go on
+    feed(b"1234")
+    assert await looking == b"1234"
+    assert await feed.stream.ahead(4, 10) == b""
+    feed.stream.discard()
+
+
+# Branches ------------------------------------------------------------------------------------
+
+
+async def test_each_branch_has_all_of_it_and_it_is_held_until_the_last_has_let_go() -> None:
+    feed = Feed()
+    feed(bytes(40_000))
+    first, second = feed.stream.branch(2)
+    feed(bytes(50_000), is_last=True)
+    assert len(await first.read()) == 90_000
+    assert feed.held == 90_000
+    assert len(await second.read()) == 90_000
+    assert (feed.held, feed.stream.consumed, feed.discards) == (0, True, 0)
+
+
+async def test_small_pieces_are_kept_together_in_every_branch() -> None:
+    feed = Feed()
+    branches = feed.stream.branch(2)
+    for _ in range(10_000):
+        feed(b"x")
+    assert [len(branch._blocks) for branch in branches] == [1, 1]
+    assert feed.held == 20_000
+    feed.stream.close()
+    assert feed.held == 0
+
+
+async def test_what_is_large_is_not_copied_for_branches() -> None:
+    feed = Feed()
+    branches = feed.stream.branch(2)
+    feed(bytes(100_000))
+    assert feed.held == 100_000
+    blocks = [await branch.block() for branch in branches]
+    assert all(isinstance(view, memoryview) for block in blocks if block for view in block.views)
+    del blocks  # forgotten
+    assert feed.held == 0
+
+
+async def test_what_no_branch_wants_is_dropped_as_it_comes() -> None:
+    feed = Feed()
+    first, second = feed.stream.branch(2)
+    feed(bytes(100_000))
+    first.discard()
+    assert (feed.held, feed.discards) == (100_000, 0)
+    second.discard()
+    assert (feed.held, feed.discards, feed.stream.discarded) == (0, 1, True)
+
+
+async def test_branches_hear_of_all_that_happens_to_it() -> None:
+    for happening, kind in ((DatasetStream.fail, AssociationLost), (DatasetStream.refuse, Refused)):
+        feed, error = (
+            Feed(),
+            AssociationLost("gone") if kind is AssociationLost else Refused(0xA700),
+        )
+        branches = feed.stream.branch(2)
+        reading = [asyncio.ensure_future(branch.read()) for branch in branches]
+        feed(bytes(100_000))
+        await started(reading[0])
+        happening(feed.stream, error)  # type: ignore[arg-type]
+        assert [type(e) for e in await asyncio.gather(*reading, return_exceptions=True)] == [
+            kind
+        ] * 2
+        assert feed.held == 0
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+async def test_branches_are_hurried_again_and_again(is_before: bool) -> None:
+    feed = Feed()
+    feed.stream.hurry()
+    if not is_before:
+        feed(b"1234")
+    branches = feed.stream.branch(2)
+    if is_before:
+        feed(b"1234")
+        feed.stream.hurry()
+    for branch in branches:
+        block = await branch.block(1000)
+        assert block is not None
+        block.release()
+
+
+async def test_what_has_branches_is_read_by_nobody_else() -> None:
+    feed = Feed()
+    feed(b"1234", is_last=True)
+    branches = feed.stream.branch(1)
+    with pytest.raises(RuntimeError, match="by others"):
+        await feed.stream.block()
+    with pytest.raises(RuntimeError, match="already"):
+        feed.stream.branch(1)
+    assert await branches[0].read() == b"1234"
+
+
+async def test_a_branch_has_branches() -> None:
+    feed = Feed()
+    left, right = feed.stream.branch(2)
+    ends = left.branch(2)
+    feed(bytes(100_000), is_last=True)
+    assert [len(await end.read()) for end in (*ends, right)] == [100_000] * 3
+    assert feed.held == 0
+
+
 # More than is wanted -------------------------------------------------------------------------
 
 

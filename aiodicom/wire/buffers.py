@@ -63,6 +63,22 @@ class Slab:
             self._account.give_slab(self._memory, self.view)
 
 
+class _Shared:
+    """A block that several others are the bytes of; the last one releases it."""
+
+    __slots__ = ("_block", "_references")
+
+    def __init__(self, block: Block, references: int) -> None:
+        self._block = block
+        self._references = references
+
+    def release(self) -> None:
+        """Count one of them less."""
+        self._references -= 1
+        if not self._references:
+            self._block.release()
+
+
 class Block:
     """A part of a dataset, in memory that goes back when it is released.
 
@@ -77,7 +93,7 @@ class Block:
     __slots__ = ("_account", "_copied", "_slabs", "size", "views")
 
     def __init__(
-        self, account: Account, views: list[Buffer], size: int, slab: Slab | None = None
+        self, account: Account, views: list[Buffer], size: int, slab: Slab | _Shared | None = None
     ) -> None:
         self._account = account
         self.views = views
@@ -112,6 +128,21 @@ class Block:
         self._slabs += other._slabs
         self._copied += other._copied
         other._slabs, other._copied = [], 0
+
+    def share(self, count: int) -> list[Block]:
+        """Return `count` blocks of the same bytes, in place of this one.
+
+        What is small is copied: fragments of a byte each must go on growing together.
+        """
+        account, views, size = self._account, self.views, self.size
+        if self.is_small_copy:
+            copies = [Block(account, [bytearray().join(views)], size) for _ in range(count)]
+            self.release()
+            return copies
+        shared = _Shared(self, count)
+        return [
+            Block(account, [memoryview(view) for view in views], size, shared) for _ in range(count)
+        ]
 
     @property
     def is_small_copy(self) -> bool:

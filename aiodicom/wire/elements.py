@@ -142,6 +142,8 @@ class ElementWalker:
     ----------
     found : dict of int to bytes
         The values that have come, as encoded, padding included.
+    vrs : dict of int to bytes
+        The VRs of those; empty ones where the encoding has none.
     done : bool
         Whether all that was wanted has come, or can no longer come.
     began : bool
@@ -166,12 +168,14 @@ class ElementWalker:
         "began",
         "done",
         "found",
+        "vrs",
     )
 
     def __init__(
         self, encoding: Encoding, wanted: Collection[int], most: int = MAXIMUM_ELEMENTS
     ) -> None:
         self.found: dict[int, bytes] = {}
+        self.vrs: dict[int, bytes] = {}
         self.done = False
         self.began = False
         self._wanted = wanted
@@ -285,8 +289,9 @@ class ElementWalker:
                 if until > end:
                     break
                 self.found[tag] = data[value:until]
+                self.vrs[tag] = vr
                 position = value + length
-                if len(self.found) == len(wanted):
+                if tag == last:  # what was not found until here does not come
                     done = True
                     break
             elif tag > last:

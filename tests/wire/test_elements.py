@@ -514,3 +514,18 @@ def test_a_usual_beginning_is_always_found_at_once(vrs: list[bytes], uid: bytes)
     data = before + le(CLASS, b"UI", VALUES[CLASS]) + le(INSTANCE, b"UI", uid)
     assert leading_uids(data) == (VALUES[CLASS], uid)
     assert walk([data], wanted=(CLASS, INSTANCE)).found == {CLASS: VALUES[CLASS], INSTANCE: uid}
+
+
+@ALL
+def test_the_last_one_that_is_wanted_is_the_end_whatever_is_missing_before_it(
+    encoding: Encoding,
+) -> None:
+    if encoding.is_deflated:  # the end of a stream may keep bytes back
+        return
+    walker = ElementWalker(encoding, WANTED)
+    data = element(CLASS, b"UI", VALUES[CLASS], encoding=encoding)
+    assert not walker.feed(data)
+    assert walker.feed(element(STUDY, b"UI", VALUES[STUDY], encoding=encoding))
+    assert walker.found == {CLASS: VALUES[CLASS], STUDY: VALUES[STUDY]}
+    vr = b"UI" if encoding.is_explicit else b""
+    assert walker.vrs == {CLASS: vr, STUDY: vr}

@@ -1,0 +1,1 @@
+"""Store handlers that are made of others."""
