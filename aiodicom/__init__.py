@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Refused,
     )
     from aiodicom.limits import Limits, Timeouts
+    from aiodicom.listening import Listener
     from aiodicom.objects.altered import Alterations
     from aiodicom.objects.header import ObjectHeader, read_header
     from aiodicom.requests import AssociationInfo, EchoRequest, StoreRequest
@@ -54,6 +55,7 @@ __all__ = [
     "EchoRequest",
     "FileStorage",
     "Limits",
+    "Listener",
     "NotSent",
     "ObjectHeader",
     "PeerCertificate",
@@ -86,6 +88,7 @@ _HOMES = {
         "errors": "AbortAssociation AssociationAborted AssociationClosed AssociationLost "
         "AssociationRejected DicomError NotSent ProtocolError Refused",
         "limits": "Limits Timeouts",
+        "listening": "Listener",
         "objects.altered": "Alterations",
         "objects.header": "ObjectHeader read_header",
         "requests": "AssociationInfo EchoRequest StoreRequest",

@@ -31,7 +31,7 @@ from aiodicom.cli.receiving import (
 )
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.templates import reception_command, study_command
-from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.tls import TLS_ANSWERS, check_tls_port, tls_options, tls_rules
 from aiodicom.requests import AssociationInfo, StoreHandler
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage
@@ -209,6 +209,7 @@ _PARTS = "the associations of one study may go to several workers, none of which
 
 _NOT_WITH_INETD = (
     "--bind-address",
+    "--tls-port",
     "--max-associations",
     "--exec-on-eostudy",
     "--rename-on-eostudy",
@@ -287,6 +288,7 @@ COMMAND = Command(
         no_workers_with_inetd,
         needs_one_worker(_PARTS, *_WHOLE_STUDIES),
         check_limits,
+        check_tls_port,
     ),
     ("port",),
 )

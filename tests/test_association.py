@@ -11,6 +11,7 @@ from aiodicom import (
     AbortAssociation,
     AssociationInfo,
     AssociationRejected,
+    Listener,
     Server,
     Status,
     StoreRequest,
@@ -614,7 +615,8 @@ async def test_a_listener_that_fails_disturbs_nobody(caplog: pytest.LogCaptureFi
 
 
 def server_of(service: Service) -> Server:
-    return Server(service, ae_title="AIODICOM", host="127.0.0.1", port=0, timeouts=TIMEOUTS)
+    listeners = [Listener(0, "127.0.0.1")]
+    return Server(service, ae_title="AIODICOM", listeners=listeners, timeouts=TIMEOUTS)
 
 
 async def test_a_rest_comes_after_the_response_and_before_the_next_message() -> None:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiodicom import systemd
@@ -85,13 +85,19 @@ def sockets_of(settings: Mapping[str, Any]) -> Sequence[socket.socket] | None:
         return None
     if "--bind-address" in settings["given"]:
         raise OSError("--bind-address has no use with a socket unit: its ListenStream= says where")
-    ports = sorted({each.getsockname()[1] for each in sockets})
-    if settings["port"] is not None and ports != [settings["port"]]:
+    ports = {each.getsockname()[1] for each in sockets}
+    wanted = {settings["port"], settings["tls_port"]} - {None}
+    if wanted - ports or (settings["port"] is not None and ports - wanted):
         raise OSError(
-            f"port {settings['port']} was asked for, and the socket unit listens on "
-            f"{', '.join(map(str, ports))}: leave the port out, or have both say the same"
+            f"{_ports(wanted)} asked for, and the socket unit listens on "
+            f"{', '.join(map(str, sorted(ports)))}: leave the port out, or have both say the same"
         )
     return sockets
+
+
+def _ports(numbers: Collection[int]) -> str:
+    listed = " and ".join(map(str, sorted(numbers)))
+    return f"ports {listed} were" if len(numbers) > 1 else f"port {listed} was"
 
 
 # inetd -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiodicom.cli.options import Group, Option, Rule, count, needs, seconds
+from aiodicom.cli.options import Group, Option, Rule, UsageError, count, needs, port, seconds
 from aiodicom.cli.typed_password import TypedPassword
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ __all__ = [
     "TLS_ANSWERS",
     "TLS_DEFAULTS",
     "acceptor_tls",
+    "check_tls_port",
     "list_ciphers",
     "list_profiles",
     "requestor_context",
@@ -45,6 +46,7 @@ _DEFAULTS: Mapping[str, object] = {
 TLS_DEFAULTS: Mapping[str, object] = {**_DEFAULTS, "tls_check_host_name": False}
 ACCEPTOR_TLS_DEFAULTS: Mapping[str, object] = {
     **_DEFAULTS,
+    "tls_port": None,
     "tls_look_every": 60.0,
     "tls_warn_days": 30,
 }
@@ -95,10 +97,15 @@ def _transport(acceptor: bool) -> Group:
                    value=None),
             Option(("+tls", "--enable-tls"), "tls", "use authenticated secure TLS connection",
                    "[p]rivate-key-file [c]ertificate-file"),
-            *(() if acceptor else (anonymous,)),
+            _PORT if acceptor else anonymous,
         ),
     )  # fmt: skip
 
+
+_PORT = Option(
+    ("--tls-port",), "tls_port",
+    "use TLS on port n and none on the other (default: TLS on the only port)", "[n]umber", port,
+)  # fmt: skip
 
 _PASSWORD = Group(
     "TLS: private key password (only with --enable-tls)",
@@ -266,6 +273,21 @@ def tls_rules(*, acceptor: bool) -> tuple[Rule, ...]:
         needs("--write-seed", "--seed"),
         needs("--write-seed-file", "--seed"),
     )
+
+
+def check_tls_port(settings: Mapping[str, object]) -> None:
+    """Check that the port for TLS is another one than that without.
+
+    Raises
+    ------
+    UsageError
+        Where it is not.
+    """
+    if settings["tls_port"] is not None and settings["tls_port"] == settings["port"]:
+        raise UsageError(
+            f"--tls-port {settings['tls_port']} is the port without TLS: name another one, or "
+            "leave --tls-port out to have TLS on the only port"
+        )
 
 
 def acceptor_tls(settings: Mapping[str, Any]) -> AcceptorTLS | None:
