@@ -1,4 +1,5 @@
 import asyncio
+import sys
 
 import aiodicom
 
@@ -11,7 +12,7 @@ async def store(request: aiodicom.StoreRequest) -> int:
 
 async def main() -> None:
     async with aiodicom.serve(store=store, host="127.0.0.1", port=11112):
-        await asyncio.to_thread(input)  # whatever else the program does
+        await asyncio.to_thread(sys.stdin.read)  # whatever else the program does
 
 
 asyncio.run(main())

@@ -1,3 +1,5 @@
+import sys
+
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 
 
@@ -11,5 +13,5 @@ ae.supported_contexts = AllStoragePresentationContexts
 server = ae.start_server(
     ("127.0.0.1", 11112), block=False, evt_handlers=[(evt.EVT_C_STORE, handle_store)]
 )
-input()  # whatever else the program does
+sys.stdin.read()  # whatever else the program does
 server.shutdown()
