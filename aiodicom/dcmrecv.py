@@ -28,7 +28,7 @@ from aiodicom.cli.receiving import (
     run,
     server_of,
 )
-from aiodicom.cli.tls import TLS_ANSWERS, check_tls_port, tls_options, tls_rules
+from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage
 from aiodicom.storage.schemes import Layout, Names
@@ -107,7 +107,7 @@ COMMAND = Command(
     },
     (*ACCESS_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
-    (needs_port, check_limits, check_tls_port),
+    (needs_port, check_limits),
     ("port",),
 )  # fmt: skip
 

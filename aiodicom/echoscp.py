@@ -14,7 +14,7 @@ from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
 from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
 from aiodicom.cli.syntaxes import preference_options
-from aiodicom.cli.tls import TLS_ANSWERS, check_tls_port, tls_options, tls_rules
+from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.server import Server
 
 __all__ = ["COMMAND", "echoscp"]
@@ -42,7 +42,7 @@ COMMAND = Command(
     },
     (*ACCESS_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
-    (needs_port, check_limits, check_tls_port),
+    (needs_port, check_limits),
     ("port",),
 )
 

@@ -32,7 +32,7 @@ from aiodicom.cli.receiving import (
 )
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.templates import reception_command, study_command
-from aiodicom.cli.tls import TLS_ANSWERS, check_tls_port, tls_options, tls_rules
+from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.requests import AssociationInfo, StoreHandler
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage
@@ -300,7 +300,6 @@ COMMAND = Command(
         no_workers_with_inetd,
         needs_one_worker(_PARTS, *_WHOLE_STUDIES),
         check_limits,
-        check_tls_port,
     ),
     ("port",),
 )

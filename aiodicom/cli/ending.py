@@ -49,15 +49,20 @@ INETD = Option(
 
 
 def needs_port(settings: Mapping[str, object]) -> None:
-    """Check that a port is given, or none needed.
+    """Check that a port is given, or none needed, and that ``--tls-port`` is another one.
 
     Raises
     ------
     UsageError
-        Where it is missing.
+        Where it is missing, or one is both.
     """
     if settings["port"] is None and not settings.get("inetd") and not systemd.has_sockets():
         raise UsageError("missing parameter port")
+    if settings["tls_port"] is not None and settings["tls_port"] == settings["port"]:
+        raise UsageError(
+            f"--tls-port {settings['tls_port']} is the port without TLS: name another one, or "
+            "leave --tls-port out to have TLS on the only port"
+        )
 
 
 def no_workers_with_inetd(settings: Mapping[str, object]) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiodicom.cli.options import Group, Option, Rule, UsageError, count, needs, port, seconds
+from aiodicom.cli.options import Group, Option, Rule, count, needs, port, seconds
 from aiodicom.cli.typed_password import TypedPassword
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ __all__ = [
     "TLS_ANSWERS",
     "TLS_DEFAULTS",
     "acceptor_tls",
-    "check_tls_port",
     "list_ciphers",
     "list_profiles",
     "requestor_context",
@@ -273,21 +272,6 @@ def tls_rules(*, acceptor: bool) -> tuple[Rule, ...]:
         needs("--write-seed", "--seed"),
         needs("--write-seed-file", "--seed"),
     )
-
-
-def check_tls_port(settings: Mapping[str, object]) -> None:
-    """Check that the port for TLS is another one than that without.
-
-    Raises
-    ------
-    UsageError
-        Where it is not.
-    """
-    if settings["tls_port"] is not None and settings["tls_port"] == settings["port"]:
-        raise UsageError(
-            f"--tls-port {settings['tls_port']} is the port without TLS: name another one, or "
-            "leave --tls-port out to have TLS on the only port"
-        )
 
 
 def acceptor_tls(settings: Mapping[str, Any]) -> AcceptorTLS | None:
