@@ -16,7 +16,7 @@ from aiodicom.accepting import Accepting
 from aiodicom.describe import escape
 from aiodicom.errors import AssociationRejected
 from aiodicom.handshakes import why_no_tls
-from aiodicom.listening import ListenedOn, Listener
+from aiodicom.listening import ListenedOn, Listener, listener_of
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import AssociationInfo
 from aiodicom.shares import Share
@@ -110,10 +110,10 @@ class Connections:
                 await self._changed.wait()
         return not self.made
 
-    def take(self, accepted: socket.socket, listener: Listener) -> None:
+    def take(self, accepted: socket.socket, listeners: Sequence[Listener]) -> None:
         """Have a connection that somebody else has accepted, unless its peer has gone meanwhile."""
         try:
-            address = accepted.getpeername()
+            address, listener = accepted.getpeername(), listener_of(listeners, accepted)
         except OSError:
             logger.info("The connection was lost before it was served")
             accepted.close()

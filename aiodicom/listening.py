@@ -74,17 +74,19 @@ class ListenedOn:
 def listener_of(listeners: Sequence[Listener], connected: socket.socket) -> Listener:
     """Tell whose a connection is that somebody else has accepted: of several, its port's.
 
+    A single one may be for any port. What is returned has the one that the connection came to.
+
     Raises
     ------
+    OSError
+        Where there is no connection any more.
     ValueError
         Where no listener is for its port.
     """
-    if len(listeners) == 1:
-        return listeners[0]
     port = connected.getsockname()[1]
     for listener in listeners:
-        if listener.port == port:
-            return listener
+        if listener.port == port or len(listeners) == 1:
+            return replace(listener, port=port)
     raise ValueError(f"a connection to port {port}, which no listener is for")
 
 

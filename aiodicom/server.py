@@ -19,7 +19,7 @@ from aiodicom.association import Service
 from aiodicom.connections import Connections
 from aiodicom.describe import uid_name
 from aiodicom.limits import Limits, Timeouts
-from aiodicom.listening import ListenedOn, Listener, listen, listen_now, listener_of, take_over
+from aiodicom.listening import ListenedOn, Listener, listen, listen_now, take_over
 from aiodicom.open_files import raise_open_files_limit
 from aiodicom.protocol import Surroundings
 from aiodicom.reloading import Reloading
@@ -281,8 +281,7 @@ class Server:
 
     async def converse(self, connected: socket.socket) -> None:
         """Serve a connection that somebody else has accepted, until there is none."""
-        listener = listener_of(self._listeners, connected)
-        self._connections.take(connected, listener)
+        self._connections.take(connected, self._listeners)
         await self._connections.wait_empty(math.inf)
 
     def run(self, connected: socket.socket | None = None, *, is_last: bool = False) -> None:

@@ -182,7 +182,7 @@ def test_a_connection_that_was_given_belongs_to_the_listener_of_its_port() -> No
         for each in listened:
             client = opened.enter_context(socket.create_connection((HERE, each.listener.port)))
             accepted = opened.enter_context(each.socket.accept()[0])
-            assert listener_of(listeners, accepted) is each.listener
-            assert listener_of([one], accepted) is one
+            assert listener_of(listeners, accepted) == each.listener
+            assert listener_of([one], accepted) == Listener(each.listener.port, HERE)
             with pytest.raises(ValueError, match="which no listener is for"):
                 listener_of(listeners, client)

@@ -97,11 +97,17 @@ HANDLERS = """
     number = 7
     partial = functools.partial(two, number)
     one = Store()
+
+    class Two:
+        async def __call__(self, configuration, request):
+            return 0
+
+    bound = functools.partial(Two(), number)
     """
 
 
 @pytest.mark.parametrize(
-    "name", ["store", "one", "one.store", "partial", "make()", "Store()", "Store.make()"]
+    "name", ["store", "one", "one.store", "partial", "bound", "make()", "Store()", "Store.make()"]
 )
 def test_what_is_a_handler(name: str, mine: Write) -> None:
     mine(HANDLERS)

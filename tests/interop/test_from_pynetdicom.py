@@ -11,6 +11,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,13 +82,18 @@ def program(name: str, folder: Path) -> Iterator[Program]:
         )
     with process:
         try:
-            for _ in tries(f"{name} does not listen"):
-                assert process.poll() is None, (folder / "errors").read_text()
-                if is_listened_on(port):
-                    break
+            wait_until_it_listens(process, port, folder / "errors")
             yield Program(port, folder, process)
         finally:
             process.kill()
+
+
+def wait_until_it_listens(process: subprocess.Popen[Any], port: int, errors: Path) -> None:
+    for _ in tries(f"nobody listens on port {port}"):
+        assert process.poll() is None, errors.read_text()
+        if is_listened_on(port):
+            return
+        time.sleep(0.03)  # all connections of the system are a long file
 
 
 def is_listened_on(port: int) -> bool:
@@ -314,11 +320,12 @@ def test_both_send_the_same(when: str, folder: Path, tmp_path: Path) -> None:
 def test_both_commands_do_the_same(module: str, folder: Path) -> None:
     port = free_port()
     command = (sys.executable, "-m", *module.split(), str(port), "-ba", "127.0.0.1", "-od", "kept")
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL) as process:
+    with (
+        (folder / "errors").open("wb") as errors,
+        subprocess.Popen(command, cwd=folder, stderr=errors) as process,
+    ):
         try:
-            for _ in tries("it does not listen"):
-                if is_listened_on(port):
-                    break
+            wait_until_it_listens(process, port, folder / "errors")
             storing(Program(port, folder, process), folder="kept")
         finally:
             process.kill()
