@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from aiodicom.handling.limiting import at_most
     from aiodicom.handling.teeing import tee
     from aiodicom.limits import Limits, Timeouts
+    from aiodicom.listening import Listener
     from aiodicom.objects.altered import Alterations
     from aiodicom.objects.header import ObjectHeader, read_header
     from aiodicom.requests import (
@@ -66,6 +67,7 @@ __all__ = [
     "EchoRequest",
     "FileStorage",
     "Limits",
+    "Listener",
     "NotSent",
     "ObjectHeader",
     "PeerCertificate",
@@ -105,6 +107,7 @@ _HOMES = {
         "handling.limiting": "at_most",
         "handling.teeing": "tee",
         "limits": "Limits Timeouts",
+        "listening": "Listener",
         "objects.altered": "Alterations",
         "objects.header": "ObjectHeader read_header",
         "requests": "AssociationInfo Authorize EchoHandler EchoRequest StoreHandler StoreRequest",

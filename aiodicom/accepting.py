@@ -34,14 +34,14 @@ class Accepting:
     share : Share
         What the processes know of each other.
     take : callable
-        Given each accepted socket and the address of its peer.
+        Given each accepted socket, the address of its peer, and the listening socket.
     """
 
     def __init__(
         self,
         sockets: Sequence[socket.socket],
         share: Share,
-        take: Callable[[socket.socket, tuple[Any, ...]], None],
+        take: Callable[[socket.socket, tuple[Any, ...], socket.socket], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._sockets = sockets
@@ -105,7 +105,7 @@ class Accepting:
                 return taken > 0
             is_last = accepted.fileno() >= self._end
             self._share.accepted()
-            self._take(accepted, address)
+            self._take(accepted, address, listening)
             if is_last:
                 self._cannot_accept(listening, "the other descriptors are for files")
                 break

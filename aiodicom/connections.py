@@ -17,6 +17,7 @@ from aiodicom.describe import escape
 from aiodicom.errors import AssociationRejected
 from aiodicom.events import ConnectionRefused, Refusal
 from aiodicom.handshakes import why_no_tls
+from aiodicom.listening import ListenedOn, Listener, listener_of
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import AssociationInfo
 from aiodicom.shares import Share
@@ -51,8 +52,6 @@ class Connections:
     ----------
     share : Share
         What this process and others know of each other.
-    ssl : ssl.SSLContext, AcceptorTLS or None
-        Makes every connection one of TLS. What reads its files again is asked for each one.
 
     Attributes
     ----------
@@ -62,11 +61,12 @@ class Connections:
         Those that are being opened: their TLS handshake takes its time.
     """
 
-    def __init__(self, share: Share, ssl: SSLContext | AcceptorTLS | None = None) -> None:
+    def __init__(self, share: Share) -> None:
         self.made: set[AcceptorConnection] = set()
         self.opening: set[asyncio.Task[None]] = set()
+        self._shaking: set[asyncio.Task[None]] = set()  # those of `opening` that have TLS
+        self._listeners: dict[socket.socket, Listener] = {}
         self._share = share
-        self._ssl = ssl
         self._around: Surroundings
         self._ask: Callable[[AssociationInfo], None] | None = None
         self._accepting: Accepting | None = None
@@ -77,11 +77,12 @@ class Connections:
 
     # Starting and stopping -----------------------------------------------------------------------
 
-    def accept(self, sockets: Sequence[socket.socket], around: Surroundings) -> None:
+    def accept(self, sockets: Sequence[ListenedOn], around: Surroundings) -> None:
         """Accept connections from listening sockets, which are this object's from now on."""
+        self._listeners = {each.socket: each.listener for each in sockets}
         self._around = around
         self._ask = getattr(around.service.store, "admit", None)
-        self._accepting = Accepting(sockets, self._share, self._open)
+        self._accepting = Accepting(tuple(self._listeners), self._share, self._accept)
 
     def stop_accepting(self) -> None:
         """Accept no more; what there is goes on."""
@@ -92,9 +93,8 @@ class Connections:
         """Accept no more; have associations finish what runs; end the rest."""
         self._stopping = True
         self.stop_accepting()
-        if self._ssl is not None:  # these have nothing that could be finished
-            for task in self.opening:
-                task.cancel()
+        for task in self._shaking:  # these have nothing that could be finished
+            task.cancel()
         for connection in list(self.made):
             connection.stop()
 
@@ -116,16 +116,16 @@ class Connections:
                 await self._changed.wait()
         return not self.made
 
-    def take(self, accepted: socket.socket) -> None:
+    def take(self, accepted: socket.socket, listeners: Sequence[Listener]) -> None:
         """Have a connection that somebody else has accepted, unless its peer has gone meanwhile."""
         try:
-            address = accepted.getpeername()
+            address, listener = accepted.getpeername(), listener_of(listeners, accepted)
         except OSError:
             logger.info("The connection was lost before it was served")
             accepted.close()
             self._refused("", "silent", "it was lost before it was served")
             return
-        self._open(accepted, address)
+        self._open(accepted, address, listener)
 
     def _refused(self, address: str, reason: Refusal, text: str) -> None:
         tell = self._around.service.tell
@@ -134,7 +134,12 @@ class Connections:
 
     # Opening -------------------------------------------------------------------------------------
 
-    def _open(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+    def _accept(
+        self, accepted: socket.socket, address: tuple[Any, ...], listening: socket.socket
+    ) -> None:
+        self._open(accepted, address, self._listeners[listening])
+
+    def _open(self, accepted: socket.socket, address: tuple[Any, ...], listener: Listener) -> None:
         service = self._around.service
         host, port = _host(address), int(address[1])
         if service.access is not None and not service.access.allows(host):
@@ -155,15 +160,22 @@ class Connections:
         accepted.setblocking(False)
         number = self._accepted = self._accepted + 1
         self._unmade[number] = host
-        task = self._around.loop.create_task(self._connect(number, accepted, (host, port)))
+        connecting = self._connect(number, accepted, (host, port), listener)
+        task = self._around.loop.create_task(connecting)
         self.opening.add(task)
+        if listener.ssl is not None:
+            self._shaking.add(task)
         task.add_done_callback(functools.partial(self._opened, number, accepted))
 
-    async def _connect(self, number: int, accepted: socket.socket, peer: tuple[str, int]) -> None:
-        factory = functools.partial(AcceptorConnection, self._around, number, peer)
+    async def _connect(
+        self, number: int, accepted: socket.socket, peer: tuple[str, int], listener: Listener
+    ) -> None:
+        factory = functools.partial(
+            AcceptorConnection, self._around, number, peer, local_port=listener.port
+        )
         try:
-            if self._ssl is not None:
-                await self._connect_tls(factory, accepted, peer[0])
+            if listener.ssl is not None:
+                await self._connect_tls(factory, accepted, peer[0], listener.ssl)
             else:
                 await self._around.loop.connect_accepted_socket(factory, accepted)
         except OSError as error:
@@ -172,18 +184,21 @@ class Connections:
             self._refused(peer[0], "silent", f"it failed at once: {error}")
 
     async def _connect_tls(
-        self, factory: Callable[[], AcceptorConnection], accepted: socket.socket, peer: str
+        self,
+        factory: Callable[[], AcceptorConnection],
+        accepted: socket.socket,
+        peer: str,
+        tls: SSLContext | AcceptorTLS,
     ) -> None:
         from aiodicom.tls.alerts import expect_handshake
 
-        assert self._ssl is not None
         handshake = expect_handshake(accepted)
         seconds = self._around.timeouts.association or HANDSHAKE
         try:
             await self._around.loop.connect_accepted_socket(
                 factory,
                 accepted,
-                ssl=self._ssl if isinstance(self._ssl, SSLContext) else self._ssl.context,
+                ssl=tls if isinstance(tls, SSLContext) else tls.context,  # which may be a new one
                 ssl_handshake_timeout=seconds,
             )
         except OSError as error:
@@ -210,6 +225,7 @@ class Connections:
 
     def _opened(self, number: int, accepted: socket.socket, task: asyncio.Task[None]) -> None:
         self.opening.discard(task)
+        self._shaking.discard(task)
         if task.cancelled():  # perhaps before it began
             accepted.close()
         if number in self._unmade:

@@ -96,16 +96,22 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         Its number in the server's log.
     peer : tuple of str and int
         The peer's address and port, where they are known before the transport.
+    local_port : int
+        The port of ours that it came to.
     """
 
     __slots__ = (
-        "_account", "_around", "_crowd", "_drained", "_due", "_loop", "_pace",
+        "_account", "_around", "_crowd", "_drained", "_due", "_local_port", "_loop", "_pace",
         "_reading_paused", "_timer", "_timer_due", "_transport", "_upper", "_waiting",
         "_why_none", "_writing_paused", "association", "number", "peer", "task",
     )  # fmt: skip
 
     def __init__(
-        self, surroundings: Surroundings, number: int, peer: tuple[str, int] = ("", 0)
+        self,
+        surroundings: Surroundings,
+        number: int,
+        peer: tuple[str, int] = ("", 0),
+        local_port: int = 0,
     ) -> None:
         self.number = number
         self.association: Association | None = None
@@ -118,6 +124,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self.peer = peer
         self._why_none = _SILENT
+        self._local_port = local_port
         # Flow control.
         self._crowd = 0  # bytes of messages that wait, where they are many
         self._reading_paused = False
@@ -207,7 +214,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
     def _begin(self, event: Incoming) -> None:
         if isinstance(event, AssociateRequest):
             certificate = PeerCertificate.of(self._transport_info("peercert"))
-            info = AssociationInfo(event, *self.peer, self.number, certificate)
+            info = AssociationInfo(event, *self.peer, self.number, certificate, self._local_port)
             service = self._around.service
             self.association = Association(self._upper, self, service, info)
             self.task = self._loop.create_task(self.association.converse())

@@ -48,6 +48,8 @@ class AssociationInfo:
         Counts the connections of a server, for its log.
     certificate : PeerCertificate or None
         The peer's certificate, where there is TLS and it was verified.
+    local_port : int
+        The TCP port of ours that it came to: which one of several listeners it was.
 
     Attributes
     ----------
@@ -62,6 +64,7 @@ class AssociationInfo:
     port: int = 0
     number: int = 0
     certificate: PeerCertificate | None = None
+    local_port: int = 0
 
     calling_ae_title: str = field(init=False)
     called_ae_title: str = field(init=False)

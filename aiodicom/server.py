@@ -10,7 +10,7 @@ import math
 import socket
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import anyio
 
@@ -20,7 +20,7 @@ from aiodicom.connections import Connections
 from aiodicom.describe import uid_name
 from aiodicom.events import ServerListening, ServerStopping, Watcher
 from aiodicom.limits import Limits, Timeouts
-from aiodicom.listening import listen, listen_now, why_not_listening
+from aiodicom.listening import ListenedOn, Listener, listen, listen_now, take_over
 from aiodicom.open_files import raise_open_files_limit
 from aiodicom.protocol import Surroundings
 from aiodicom.reloading import Reloading
@@ -32,11 +32,6 @@ from aiodicom.wire.buffers import SLAB_SIZE, Pool
 from aiodicom.wire.negotiation import VERIFICATION
 from aiodicom.worker import Worker
 from aiodicom.workers import Workers
-
-if TYPE_CHECKING:
-    from ssl import SSLContext
-
-    from aiodicom.tls import AcceptorTLS
 
 __all__ = ["Server"]
 
@@ -60,9 +55,7 @@ class Server:
         service: Service,
         *,
         ae_title: str,
-        host: str | None,
-        port: int,
-        ssl: SSLContext | AcceptorTLS | None = None,
+        listeners: Sequence[Listener],
         limits: Limits | None = None,
         timeouts: Timeouts | None = None,
         grace: float = 5,
@@ -70,30 +63,29 @@ class Server:
         sockets: Sequence[socket.socket] | None = None,
         watchers: Sequence[Watcher] = (),
     ) -> None:
-        if not 0 <= port <= 65535:
-            raise ValueError(f"{port} is no TCP port: 0 to 65535")
         if not grace >= 0:
             raise ValueError(f"{grace} s are no grace: 0 or more")
         self._limits = limits or Limits()
         _check_workers(workers, self._limits)
-        if sockets is not None:
-            _check_sockets(sockets)
+        if not listeners:
+            raise ValueError("no listeners: leave them out to listen on one port")
         self.ae_title = check_ae_title(ae_title)
         self._service = service
-        self._host = host
-        self._port = port
-        self._ssl = ssl
+        self._listeners = tuple(listeners)
         self._timeouts = timeouts or Timeouts()
         self._grace = grace
         self._workers = workers
         self._worker: Worker | None = None
         self._watchers = Watchers(watchers, service.seldom)
         self._share = Share(Shares())
-        self._connections = Connections(self._share, ssl)
-        self._given = sockets
-        self._sockets: list[socket.socket] = []
+        self._connections = Connections(self._share)
+        self._given: Sequence[ListenedOn] | None = None
+        if sockets is not None:
+            self._given = take_over(self._listeners, sockets)
+        self._listened_on: list[ListenedOn] = []
         self._handlers = contextlib.AsyncExitStack()
-        parts = (service.access, ssl, service.store, service.echo)
+        self._tls = tuple(each.ssl for each in listeners if each.ssl is not None)
+        parts = (service.access, *self._tls, service.store, service.echo)
         self._reloading = Reloading((*parts, service.authorize, *watchers))
         self._surroundings: Surroundings | None = None
         self._has_listened = False
@@ -108,20 +100,25 @@ class Server:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """The addresses and ports that it listens on."""
-        return [s.getsockname()[:2] for s in self._sockets]
+        """The addresses and ports that it listens on, in the order of its listeners."""
+        return [each.socket.getsockname()[:2] for each in self._listened_on]
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The TCP ports that it listens on, each once, in the order of its listeners."""
+        return tuple(dict.fromkeys(listener.port for listener in self._listeners))
 
     @property
     def port(self) -> int:
-        """The TCP port that it listens on: the one chosen, where 0 was asked for."""
-        return self._port
+        """The TCP port that it listens on, the first of several: the one chosen for a 0."""
+        return self._listeners[0].port
 
     @property
     def where(self) -> str:
-        """Where it is to be found: its ports and its AE title."""
-        ports = dict.fromkeys(port for _, port in self.addresses)
-        several = f"ports {', '.join(map(str, ports))}" if len(ports) > 1 else f"port {self.port}"
-        return f"{several} as {self.ae_title}"
+        """Where it is to be found: its ports, which of them have TLS, and its AE title."""
+        secure = {each.port for each in self._listeners if each.ssl is not None}
+        ports = [f"{port} (TLS)" if port in secure else str(port) for port in self.ports]
+        return f"port{'s' if len(ports) > 1 else ''} {', '.join(ports)} as {self.ae_title}"
 
     @property
     def associations(self) -> int:
@@ -186,14 +183,14 @@ class Server:
                 raise StoppedEarly
         except BaseException:
             for given in self._given or ():
-                given.close()
+                given.socket.close()
             with anyio.CancelScope(shield=True):
                 await self._leave_handlers()
             raise
         finally:
             self._starting = None
             self._start_ended.set()
-        connections.accept(self._sockets, self._surroundings)
+        connections.accept(self._listened_on, self._surroundings)
         self._has_listened = True
         self._watchers.tell(ServerListening(self.ae_title, tuple(self.addresses)))
 
@@ -207,20 +204,20 @@ class Server:
             await self._worker.ready()
         else:
             given = self._given
-            self._listen(await listen(self._host, self._port) if given is None else given)
-            if self._sockets:
+            self._listen(await listen(self._listeners) if given is None else given)
+            if self._listened_on:
                 logger.info("Listening on %s", self.where)
 
-    def _listen(self, sockets: Sequence[socket.socket]) -> None:
-        self._sockets = list(sockets)
-        for listening in sockets:
-            listening.setblocking(False)
-        if self._sockets:
-            self._port = self.addresses[0][1]
+    def _listen(self, sockets: Sequence[ListenedOn]) -> None:
+        self._listened_on = list(sockets)
+        for each in sockets:
+            each.socket.setblocking(False)
+        if sockets:  # as many as they are, with the ports that were chosen
+            self._listeners = tuple(dict.fromkeys(each.listener for each in sockets))
 
     async def _enter_handlers(self) -> None:
         service = self._service
-        parts = (service.store, service.echo, service.authorize, self._ssl)
+        parts = (service.store, service.echo, service.authorize, *self._tls)
         entered = {id(part): part for part in (*self._watchers, *parts)}  # left in reverse
         for part in entered.values():
             if isinstance(part, contextlib.AbstractAsyncContextManager):
@@ -297,13 +294,13 @@ class Server:
             self._patience.deadline = self._deadline
 
     def _close_sockets(self) -> None:
-        for listening in self._sockets:
-            listening.close()
-        self._sockets = []
+        for each in self._listened_on:
+            each.socket.close()
+        self._listened_on = []
 
     async def converse(self, connected: socket.socket) -> None:
         """Serve a connection that somebody else has accepted, until there is none."""
-        self._connections.take(connected)
+        self._connections.take(connected, self._listeners)
         await self._connections.wait_empty(math.inf)
 
     def run(self, connected: socket.socket | None = None, *, is_last: bool = False) -> None:
@@ -317,7 +314,8 @@ class Server:
         ----------
         connected : socket.socket, optional
             A connection that somebody else has accepted, as inetd does. It alone is served then,
-            to its end, and no port is listened on.
+            to its end, and no port is listened on. Of several listeners it is the one's of the
+            port that it came to.
         is_last : bool
             Whether the process ends afterwards: SIGINT, SIGTERM and SIGHUP are ignored then. By
             default it goes on with the signal handlers that it had.
@@ -336,7 +334,7 @@ class Server:
         shares, notifier, given = Shares(self._workers), Notifier(), self._given
         self._watchers.share(self._workers)
         try:
-            self._listen(listen_now(self._host, self._port) if given is None else given)
+            self._listen(listen_now(self._listeners) if given is None else given)
         except BaseException:
             self._watchers.close()
             raise
@@ -364,7 +362,7 @@ class Server:
     def _work(self, worker: Worker) -> None:
         """Be one of several workers, in its process."""
         self._worker, self._share = worker, worker.share
-        self._connections = Connections(worker.share, self._ssl)
+        self._connections = Connections(worker.share)
         self._watchers.work(worker.share.index)
         run_worker(self, worker)
 
@@ -384,15 +382,6 @@ class Server:
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
         await self._stopped.wait()
-
-
-def _check_sockets(sockets: Sequence[socket.socket]) -> None:
-    if not sockets:
-        raise ValueError("no sockets: leave them out to listen on a port")
-    for each in sockets:
-        why = why_not_listening(each)
-        if why:
-            raise ValueError(f"a socket to listen on {why}")
 
 
 def _check_workers(workers: int, limits: Limits) -> None:

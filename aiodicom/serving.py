@@ -11,6 +11,7 @@ from aiodicom.access import AccessRules
 from aiodicom.association import Service
 from aiodicom.events import Watcher
 from aiodicom.limits import Limits, Timeouts
+from aiodicom.listening import Listener
 from aiodicom.requests import Authorize, EchoHandler, StoreHandler
 from aiodicom.server import Server
 from aiodicom.wire.negotiation import make_policy
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from aiodicom.tls import AcceptorTLS
 
 __all__ = ["run", "serve"]
+
+PORT = 11112
+"""The TCP port where nothing is said: the one that is registered for DICOM beside 104."""
 
 MAXIMUM_LENGTH = 1 << 17
 """Bytes of a P-DATA-TF that peers are told: few heads, and the most that DCMTK's senders use."""
@@ -37,8 +41,9 @@ def serve(
     watchers: Sequence[Watcher] = (),
     ae_title: str = "AIODICOM",
     host: str | None = None,
-    port: int = 11112,
+    port: int | None = None,
     ssl: SSLContext | AcceptorTLS | None = None,
+    listeners: Sequence[Listener] | None = None,
     maximum_length: int = MAXIMUM_LENGTH,
     window: int = 1,
     transfer_syntaxes: Sequence[str] | None = None,
@@ -72,10 +77,14 @@ def serve(
     host : str, optional
         A name or address to listen on; by default all interfaces, IPv4 and IPv6.
     port : int
-        A TCP port; 0 for any that is free (see `Server.port`).
+        A TCP port, by default 11112; 0 for any that is free (see `Server.port`).
     ssl : ssl.SSLContext or aiodicom.tls.AcceptorTLS, optional
         Makes every connection one of TLS (PS3.15 B); by default none is. Files of an
         ``AcceptorTLS`` can be replaced while the server runs.
+    listeners : sequence of Listener, optional
+        Several ports, each with its host and its TLS, in place of `port`, `host` and `ssl`. All
+        limits hold over all of them; which one an association came to is its
+        `AssociationInfo.local_port`. Where one cannot be listened on none is.
     maximum_length : int
         The longest P-DATA-TF, in bytes, that peers may send; 0 for any (PS3.8 D.1).
     window : int
@@ -100,12 +109,14 @@ def serve(
     sockets : sequence of socket.socket, optional
         What to listen on, instead of `host` and `port`: TCP sockets that listen already, such as
         those of `aiodicom.systemd.take_sockets`. They are the server's from its start on. Others
-        who have them may go on accepting when it stops.
+        who have them may go on accepting when it stops. With `listeners` each socket has the TLS
+        of the listener of its port, else of the one of port 0; each needs one, and each listener
+        of another port than 0 needs a socket.
 
     Raises
     ------
     ValueError
-        Where a value is out of its range.
+        Where a value is out of its range, or `listeners` comes with what it replaces.
     """
     policy = make_policy(
         stores=store is not None,
@@ -117,9 +128,7 @@ def serve(
     return Server(
         Service(policy, store, echo, authorize, access),
         ae_title=ae_title,
-        host=host,
-        port=port,
-        ssl=ssl,
+        listeners=_listeners(listeners, host, port, ssl, has_sockets=sockets is not None),
         limits=limits,
         timeouts=timeouts,
         grace=grace,
@@ -127,6 +136,30 @@ def serve(
         sockets=sockets,
         watchers=watchers,
     )
+
+
+def _listeners(
+    listeners: Sequence[Listener] | None,
+    host: str | None,
+    port: int | None,
+    ssl: SSLContext | AcceptorTLS | None,
+    *,
+    has_sockets: bool,
+) -> Sequence[Listener]:
+    """Return what is listened on: what `listeners` says, or the others say together.
+
+    Raises
+    ------
+    ValueError
+        Where both do.
+    """
+    if listeners is None:
+        one = Listener(PORT if port is None else port, host, ssl)
+        return [Listener(0, ssl=ssl) if has_sockets else one]
+    for name, value in (("port", port), ("host", host), ("ssl", ssl)):
+        if value is not None:
+            raise ValueError(f"{name} and listeners: say it in each Listener, Listener({name}=...)")
+    return listeners
 
 
 def _ran(make: Callable[_P, Server]) -> Callable[_P, None]:

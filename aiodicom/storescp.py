@@ -11,6 +11,7 @@ from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, INETD, needs_port, no_workers_with_inetd
+from aiodicom.cli.handler import HANDLER, handling
 from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
 from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
@@ -58,6 +59,7 @@ _PROCESSING = Group(
         WORKERS,
         INETD,
         GRACE,
+        HANDLER,
         Option(("-ac", "--access-full"), "access", "do not ask TCP wrappers (default)"),
         Option(("+ac", "--access-control"), "access", "ask TCP wrappers: no effect",
                note=_NO_WRAPPERS),
@@ -209,8 +211,17 @@ _WHOLE_STUDIES = (
 )
 _PARTS = "the associations of one study may go to several workers, none of which sees its end"
 
+_OF_FILES = tuple(
+    option.name
+    for group in (_OUTPUT, _NAMES, _EVENTS, _CONVERSION, ROOM)
+    for option in group.options
+)
+_BEFORE_FILES = ("--ignore", "--sleep-during", "--abort-after", "--abort-during")
+"""What is about files, and what is done instead of storing them: a handler of one's own does it."""
+
 _NOT_WITH_INETD = (
     "--bind-address",
+    "--tls-port",
     "--max-associations",
     "--exec-on-eostudy",
     "--rename-on-eostudy",
@@ -251,6 +262,7 @@ COMMAND = Command(
         "profile": None,
         "preference": None,
         "inetd": False,
+        "handler": None,
         "verifies": True,
         "promiscuous": True,
         "uid_padding": True,
@@ -282,6 +294,7 @@ COMMAND = Command(
         excludes("--ignore", "--exec-on-reception", "--exec-on-eostudy", "--rename-on-eostudy"),
         *ACCESS_RULES,
         excludes("--inetd", *_NOT_WITH_INETD),
+        excludes("--handler", *_OF_FILES, *_BEFORE_FILES),
         *tls_rules(acceptor=True),
     ),
     TLS_ANSWERS,
@@ -304,6 +317,9 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     Failed
         Where there cannot be one.
     """
+    policy = policy_of(settings, verifies=settings["verifies"])
+    if settings["handler"] is not None:
+        return server_of(settings, policy, handling(settings))
     watchers: tuple[Watcher, ...] = ()
     handlers: list[Any] = []
     store: StoreHandler = ignore
@@ -352,7 +368,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
         watchers=watchers,
         rest=settings["sleep_after"] or 0,
     )
-    return server_of(settings, policy_of(settings, verifies=settings["verifies"]), receiving)
+    return server_of(settings, policy, receiving)
 
 
 def _act(settings: Mapping[str, Any]) -> None:

@@ -25,7 +25,9 @@ async def serving(**settings: Any) -> AsyncIterator[aiodicom.Server]:
 
     No task, no connection, no byte of a dataset, and nothing that is a bug of ours.
     """
-    settings = {"host": "127.0.0.1", "port": 0, "timeouts": TIMEOUTS, "grace": 1, **settings}
+    if "listeners" not in settings:
+        settings = {"host": "127.0.0.1", "port": 0, **settings}
+    settings = {"timeouts": TIMEOUTS, "grace": 1, **settings}
     loop = asyncio.get_running_loop()
     failures: list[dict[str, Any]] = []
     loop.set_exception_handler(lambda _, context: failures.append(context))
@@ -70,7 +72,7 @@ def pool_of(server: aiodicom.Server) -> Pool:
 def accept(server: aiodicom.Server) -> None:
     """Accept what waits, before the loop sees that it does."""
     assert server._connections._accepting is not None
-    server._connections._accepting.accept(server._sockets[0])
+    server._connections._accepting.accept(server._listened_on[0].socket)
 
 
 async def happens(event: asyncio.Event) -> None:

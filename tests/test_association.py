@@ -10,6 +10,7 @@ import pytest
 from aiodicom import (
     AbortAssociation,
     AssociationInfo,
+    Listener,
     Server,
     Status,
     StoreRequest,
@@ -550,7 +551,8 @@ async def test_an_authorize_hook_aborts_instead_of_an_answer() -> None:
 
 
 def server_of(service: Service) -> Server:
-    return Server(service, ae_title="AIODICOM", host="127.0.0.1", port=0, timeouts=TIMEOUTS)
+    listeners = [Listener(0, "127.0.0.1")]
+    return Server(service, ae_title="AIODICOM", listeners=listeners, timeouts=TIMEOUTS)
 
 
 async def test_a_rest_comes_after_the_response_and_before_the_next_message() -> None:

@@ -167,9 +167,8 @@ async def test_the_widest_window_lets_others_have_their_turn() -> None:
 async def test_a_place_in_the_window_rests_after_its_response() -> None:
     service = Service(make_policy(window=2), discard, rest=0.2)
     loop = asyncio.get_running_loop()
-    server = aiodicom.Server(
-        service, ae_title="SCP", host="127.0.0.1", port=0, timeouts=TIMEOUTS
-    )  # fmt: skip
+    listeners = [aiodicom.Listener(0, "127.0.0.1")]
+    server = aiodicom.Server(service, ae_title="SCP", listeners=listeners, timeouts=TIMEOUTS)
     async with server, Peer(server.port) as peer:
         await peer.associate(WINDOW)
         begun = loop.time()

@@ -355,7 +355,7 @@ async def test_another_association_waits_until_nobody_uses_the_present_one() -> 
 
 def keep_little(server: aiodicom.Server) -> None:
     """Let the kernel keep little of what a server does not read."""
-    for listening in server._sockets:
+    for listening in (each.socket for each in server._listened_on):
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
 
 

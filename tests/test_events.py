@@ -500,7 +500,7 @@ async def test_a_connection_that_was_lost_before_it_was_served() -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     async with serving(watchers=[heard], sockets=[listening]) as server:
         ours.close()
-        server._connections.take(ours)
+        server._connections.take(ours, server._listeners)
     assert heard.one(ConnectionRefused).reason == "silent"
 
 

@@ -348,7 +348,7 @@ async def test_our_own_acceptor_grants_a_window_and_we_use_it(tmp_path: Path) ->
 
     policy = Policy(lambda _: True, window=4)
     service = Service(policy, store)
-    server = aiodicom.Server(service, ae_title="SCP", host="127.0.0.1", port=0)
+    server = aiodicom.Server(service, ae_title="SCP", listeners=[aiodicom.Listener(0, "127.0.0.1")])
     async with nothing_left(), server, aiodicom.connect(
         "127.0.0.1", server.port, window=8
     ) as requestor:  # fmt: skip

@@ -144,7 +144,7 @@ async def accepting(share: Share) -> AsyncIterator[tuple[Accepting, socket.socke
     """Accept on the loopback, and count."""
     taken: list[int] = []
 
-    def take(accepted: socket.socket, address: object) -> None:
+    def take(accepted: socket.socket, address: object, listening: socket.socket) -> None:
         accepted.close()
         taken.append(share.add_connection())
 

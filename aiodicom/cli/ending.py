@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from aiodicom import systemd
@@ -49,15 +49,20 @@ INETD = Option(
 
 
 def needs_port(settings: Mapping[str, object]) -> None:
-    """Check that a port is given, or none needed.
+    """Check that a port is given, or none needed, and that ``--tls-port`` is another one.
 
     Raises
     ------
     UsageError
-        Where it is missing.
+        Where it is missing, or one is both.
     """
     if settings["port"] is None and not settings.get("inetd") and not systemd.has_sockets():
         raise UsageError("missing parameter port")
+    if settings["tls_port"] is not None and settings["tls_port"] == settings["port"]:
+        raise UsageError(
+            f"--tls-port {settings['tls_port']} is the port without TLS: name another one, or "
+            "leave --tls-port out to have TLS on the only port"
+        )
 
 
 def no_workers_with_inetd(settings: Mapping[str, object]) -> None:
@@ -85,13 +90,19 @@ def sockets_of(settings: Mapping[str, Any]) -> Sequence[socket.socket] | None:
         return None
     if "--bind-address" in settings["given"]:
         raise OSError("--bind-address has no use with a socket unit: its ListenStream= says where")
-    ports = sorted({each.getsockname()[1] for each in sockets})
-    if settings["port"] is not None and ports != [settings["port"]]:
+    ports = {each.getsockname()[1] for each in sockets}
+    wanted = {settings["port"], settings["tls_port"]} - {None}
+    if wanted - ports or (settings["port"] is not None and ports - wanted):
         raise OSError(
-            f"port {settings['port']} was asked for, and the socket unit listens on "
-            f"{', '.join(map(str, ports))}: leave the port out, or have both say the same"
+            f"{_ports(wanted)} asked for, and the socket unit listens on "
+            f"{', '.join(map(str, sorted(ports)))}: leave the port out, or have both say the same"
         )
     return sockets
+
+
+def _ports(numbers: Collection[int]) -> str:
+    listed = " and ".join(map(str, sorted(numbers)))
+    return f"ports {listed} were" if len(numbers) > 1 else f"port {listed} was"
 
 
 # inetd -----------------------------------------------------------------------------------------

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiodicom.cli.options import Group, Option, Rule, ae_title, count, excludes, seconds, size
 from aiodicom.limits import Timeouts
+from aiodicom.listening import Listener
+
+if TYPE_CHECKING:
+    from aiodicom.tls import AcceptorTLS
 
 __all__ = [
     "PROFILE",
     "REQUESTOR_DEFAULTS",
     "host_of",
+    "listeners_of",
     "network_options",
     "not_with_profile",
     "requestor_options",
@@ -151,6 +156,17 @@ def host_of(settings: Mapping[str, Any]) -> str | None:
     if isinstance(host, str):
         return host
     return {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}.get(socket.AddressFamily(family))
+
+
+def listeners_of(settings: Mapping[str, Any], tls: AcceptorTLS | None) -> tuple[Listener, ...]:
+    """Return what a receiver listens on: its port, and the one of ``--tls-port`` beside it.
+
+    Without a port of its own, where a service manager has chosen, it is any: port 0.
+    """
+    host, port, tls_port = host_of(settings), settings["port"] or 0, settings["tls_port"]
+    if tls_port is None:
+        return (Listener(port, host, tls),)
+    return (Listener(port, host), Listener(tls_port, host, tls))
 
 
 PROFILE = Group(

@@ -16,7 +16,7 @@ from aiodicom.cli.access import ACCESS_DEFAULTS, access_of
 from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.ending import sockets_of, take_connection
 from aiodicom.cli.limits import LIMIT_DEFAULTS, limits_of
-from aiodicom.cli.network import host_of, timeouts_of
+from aiodicom.cli.network import listeners_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
 from aiodicom.cli.tls import ACCEPTOR_TLS_DEFAULTS, acceptor_tls
@@ -249,9 +249,7 @@ def server_of(
     return Server(
         service,
         ae_title=settings["ae_title"],
-        host=host_of(settings),
-        port=settings["port"] or 0,
-        ssl=ssl,
+        listeners=listeners_of(settings, ssl),
         limits=limits_of(settings),
         timeouts=timeouts_of(settings),
         grace=settings["grace"],

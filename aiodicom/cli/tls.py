@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiodicom.cli.options import Group, Option, Rule, count, needs, seconds
+from aiodicom.cli.options import Group, Option, Rule, count, needs, port, seconds
 from aiodicom.cli.typed_password import TypedPassword
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ _DEFAULTS: Mapping[str, object] = {
 TLS_DEFAULTS: Mapping[str, object] = {**_DEFAULTS, "tls_check_host_name": False}
 ACCEPTOR_TLS_DEFAULTS: Mapping[str, object] = {
     **_DEFAULTS,
+    "tls_port": None,
     "tls_look_every": 60.0,
     "tls_warn_days": 30,
 }
@@ -95,10 +96,15 @@ def _transport(acceptor: bool) -> Group:
                    value=None),
             Option(("+tls", "--enable-tls"), "tls", "use authenticated secure TLS connection",
                    "[p]rivate-key-file [c]ertificate-file"),
-            *(() if acceptor else (anonymous,)),
+            _PORT if acceptor else anonymous,
         ),
     )  # fmt: skip
 
+
+_PORT = Option(
+    ("--tls-port",), "tls_port",
+    "use TLS on port n and none on the other (default: TLS on the only port)", "[n]umber", port,
+)  # fmt: skip
 
 _PASSWORD = Group(
     "TLS: private key password (only with --enable-tls)",

@@ -259,7 +259,7 @@ async def test_a_fragment_is_waited_for_as_long_as_the_dimse_timeout(option: str
 def test_the_address_that_is_listened_on(option: str, address: str) -> None:
     words = [option, address] if option == "-ba" else [option]
     settings = storescp.COMMAND.parse([*words, "11112"])
-    assert storescp.make_server(settings)._host == address
+    assert storescp.make_server(settings)._listeners[0].host == address
 
 
 async def test_as_many_associations_as_are_admitted() -> None:

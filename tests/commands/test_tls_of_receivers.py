@@ -119,7 +119,7 @@ def test_how_files_are_watched(
         (("--tls-look-every", "5", "--tls-warn-days", "7"), 5, 7),
         (("--tls-look-every", "0"), None, 30),
     ):
-        tls = command.make_server(settings_of(command, *secure, *words))._ssl
+        tls = command.make_server(settings_of(command, *secure, *words))._listeners[0].ssl
         assert (tls._look_every, tls._warn_days) == (every, days)
     with pytest.raises(UsageError, match="--tls-look-every only allowed with --enable-tls"):
         settings_of(command, *more, "--tls-look-every", "5")
@@ -149,12 +149,12 @@ def test_a_typed_password_is_remembered(
     own = authority.issue()
     locked = own.key_as(password="secret")
     options = ("+tls", str(locked), str(own.certificate), "-ic")
-    tls = echoscp.make_server(settings_of(echoscp, *options))._ssl
+    tls = echoscp.make_server(settings_of(echoscp, *options))._listeners[0].ssl
     assert isinstance(tls, AcceptorTLS)
     asyncio.run(tls.reload())
     assert len(asked) == 1
     plain = ("+tls", str(own.key), str(own.certificate), "-ic")
-    tls = echoscp.make_server(settings_of(echoscp, *plain))._ssl
+    tls = echoscp.make_server(settings_of(echoscp, *plain))._listeners[0].ssl
     assert isinstance(tls, AcceptorTLS)
     shutil.copyfile(locked, own.key)
     with pytest.raises(TLSError, match="encrypted now"):
