@@ -37,6 +37,7 @@ FLOORS = (
     ("connections", "client"),
     ("server",),
     ("serving",),
+    ("testing",),
     ("__init__",),
     ("cli",),
     ("storescp", "echoscp", "dcmrecv", "storescu", "echoscu"),
