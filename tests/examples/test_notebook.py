@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import nbformat
 from nbclient import NotebookClient
+from nbformat.v4 import reads
 
 from tests.examples.running import EXAMPLES
 
@@ -16,7 +16,7 @@ NOTEBOOK = EXAMPLES / "receive.ipynb"
 
 
 def test_the_notebook_receives_what_it_sends(tmp_path: Path) -> None:
-    notebook = nbformat.reads(NOTEBOOK.read_text(encoding="utf-8"), as_version=4)
+    notebook = reads(NOTEBOOK.read_text(encoding="utf-8"))  # type: ignore[no-untyped-call]
     client = NotebookClient(
         notebook, timeout=30, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
     )
