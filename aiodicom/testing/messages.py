@@ -59,7 +59,7 @@ CONTEXTS = (
     ProposedContext.of(CT_IMPLICIT_CONTEXT, CT, IMPLICIT_LITTLE),
 )
 
-Answer = Callable[[AssociateRequest], Iterable[AcceptedContext]]
+Answer = Callable[[AssociateRequest], Iterable[Item]]
 """What becomes of each presentation context that is proposed."""
 
 

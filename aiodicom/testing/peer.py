@@ -188,7 +188,7 @@ class ScriptedPeer:
         Raises
         ------
         EOFError
-            Where the other side has closed.
+            Where the other side has closed; says so where that is inside of a PDU.
         TimeoutError
             Where nothing comes.
         """
@@ -196,8 +196,9 @@ class ScriptedPeer:
             async with asyncio.timeout(PATIENCE):
                 head = await self.reader.readexactly(6)
                 body = await self.reader.readexactly(int.from_bytes(head[2:], "big"))
-        except asyncio.IncompleteReadError:
-            raise EOFError from None
+        except asyncio.IncompleteReadError as error:
+            inside = (f"it ends inside a PDU: {error.partial[:20]!r}",) if error.partial else ()
+            raise EOFError(*inside) from None
         return decode_pdu(head + body)
 
     async def closed(self) -> bool:
