@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from aiodicom.testing import misdeeds, objects, scripts
+    from aiodicom.testing import messages, misdeeds, objects, scripts
     from aiodicom.testing.acceptor import ScriptedAcceptor, accepting
     from aiodicom.testing.collector import CollectedObject, Collector
     from aiodicom.testing.fixtures import dicom_server
@@ -32,11 +32,14 @@ __all__ = [
     "accepting",
     "dicom_server",
     "in_thread",
+    "messages",
     "misdeeds",
     "objects",
     "scripts",
     "server",
 ]
+
+_MODULES = ("messages", "misdeeds", "objects", "scripts")
 
 _HOMES = {
     name: module
@@ -53,7 +56,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name in ("misdeeds", "objects", "scripts"):
+    if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     home = _HOMES.get(name)
     if home is None:

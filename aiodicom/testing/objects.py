@@ -31,7 +31,7 @@ _WHEN = {"StudyDate": "20200101", "StudyTime": "120000"}
 
 _MANY_AND_UNKNOWN = (
     "PatientName PatientID PatientBirthDate PatientSex ReferringPhysicianName AccessionNumber "
-    "StudyID Manufacturer SeriesNumber Laterality"
+    "StudyID Manufacturer SeriesNumber"
 ).split()
 """Attributes of type 2: they are there, and may be empty (PS3.5 7.4.3)."""
 
