@@ -7,39 +7,31 @@ import contextlib
 import gc
 import os
 import socket
-import struct
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiodicom
-from aiodicom.wire.dimse import CommandSet, Status, Tag, encode_response
-from aiodicom.wire.items import (
-    AcceptedContext,
-    ApplicationContext,
-    AsynchronousOperationsWindow,
-    ImplementationClassUID,
-    Item,
-    MaximumLength,
-    TransferSyntax,
-    UserInformation,
-)
+from aiodicom.testing.messages import Answer, response_pdu
+from aiodicom.testing.messages import accept_all as accept_all
+from aiodicom.testing.messages import acceptance as acceptance
+from aiodicom.testing.messages import accepted as accepted
+from aiodicom.testing.peer import ReceivedRequest, ScriptedPeer
+from aiodicom.wire.dimse import CommandSet, Status, Tag
+from aiodicom.wire.items import AsynchronousOperationsWindow, Item
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE
 from aiodicom.wire.part10 import encode_file_meta
 from aiodicom.wire.pdu import (
-    APPLICATION_CONTEXT_NAME,
     PDU,
     PDV,
     Abort,
-    AssociateAccept,
     AssociateRequest,
     DataTransfer,
     ReleaseRequest,
     ReleaseResponse,
-    decode_pdu,
     encode_pdu,
 )
 from tests.peer import CT, PATIENCE, element, uid_value
@@ -47,8 +39,6 @@ from tests.peer import CT, PATIENCE, element, uid_value
 MR = "1.2.840.10008.5.1.4.1.1.4"
 
 TIMEOUTS = aiodicom.Timeouts(association=10, network=10, closing=2, connection=10)
-
-Answer = Callable[[AssociateRequest], Iterable[Item]]
 
 
 @dataclass
@@ -74,52 +64,39 @@ class Received:
         return b"".join(pdv.data for pdv in self.pdvs)
 
 
-class Caller:
+class Caller(ScriptedPeer):
     """One connection that has come, in the hands of a script."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-        self.sent = 0
-        self.maximum_length = 0
-        self.request: AssociateRequest
+    sent = 0
+    maximum_length = 0
+    request: AssociateRequest
 
     # Sending ---------------------------------------------------------------------------------
 
     async def send(self, *data: bytes | PDU) -> None:
-        """Send bytes and PDUs, in one write."""
+        """Send bytes and PDUs, in one write, and count the bytes."""
         parts = [part if isinstance(part, bytes) else encode_pdu(part) for part in data]
-        self.writer.write(b"".join(parts))
-        await self.writer.drain()
+        await super().send(*parts)
         self.sent += sum(map(len, parts))
 
-    def cut(self) -> None:
-        """Be gone, without a word."""
-        self.writer.transport.abort()
-
-    def reset(self) -> None:
-        """Be gone, with a TCP reset."""
-        linger = struct.pack("ii", 1, 0)
-        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        self.cut()
-
     async def respond(
-        self, to: Received | CommandSet, status: int = Status.SUCCESS, comment: str = ""
+        self,
+        to: Received | CommandSet | ReceivedRequest,
+        status: int = Status.SUCCESS,
+        comment: str = "",
     ) -> None:
         await self.send(response(to, status, comment))
 
     # Receiving -------------------------------------------------------------------------------
 
     async def receive(self) -> PDU:
-        """Return the next PDU; EOFError where the requestor has closed."""
+        """Return the next PDU; EOFError where the requestor has closed, between two of them."""
         try:
-            async with asyncio.timeout(PATIENCE):
-                head = await self.reader.readexactly(6)
-                body = await self.reader.readexactly(int.from_bytes(head[2:], "big"))
-        except asyncio.IncompleteReadError as error:
-            if error.partial:
-                raise AssertionError(f"it ends inside a PDU: {error.partial[:20]!r}") from None
-            raise EOFError from None
-        return decode_pdu(head + body)
+            return await super().receive()
+        except EOFError as error:
+            if error.args:
+                raise AssertionError(*error.args) from None
+            raise
 
     async def expect(self, *pdus: PDU) -> None:
         """Receive PDUs that are just these."""
@@ -127,18 +104,10 @@ class Caller:
             received = await self.receive()
             assert received == pdu, received
 
-    async def closed(self) -> None:
+    async def closed(self) -> bool:
         """Wait until the requestor has closed, and see that nothing else comes."""
-        async with asyncio.timeout(PATIENCE):
-            data = await self.reader.read()
-        assert data == b"", data
-
-    async def gone(self) -> None:
-        """Wait until the requestor is gone, whatever it still sends and however it goes."""
-        with contextlib.suppress(ConnectionError):
-            async with asyncio.timeout(PATIENCE):
-                while await self.reader.read(1 << 20):
-                    pass
+        assert await super().closed()
+        return True
 
     async def hears_nothing(self, seconds: float = 0.03) -> bool:
         """Tell whether nothing comes for a while."""
@@ -168,7 +137,7 @@ class Caller:
             if pdv.is_last:
                 return pdv.context_id, CommandSet.decode(data)
 
-    async def store(self) -> Received:
+    async def store(self) -> Received:  # type: ignore[override]  # in the other direction
         """Return the next C-STORE-RQ, with all of its dataset."""
         received = await self.store_begun()
         while not received.pdvs[-1].is_last:
@@ -193,22 +162,15 @@ class Caller:
 
     async def asked(self) -> AssociateRequest:
         """Receive the A-ASSOCIATE-RQ."""
-        pdu = await self.receive()
-        assert isinstance(pdu, AssociateRequest), pdu
-        self.request = pdu
-        return pdu
+        self.request = await super().asked()
+        return self.request
 
     async def accept(
         self, maximum_length: int = 16384, *more: Item, answer: Answer | None = None
     ) -> AssociateRequest:
-        """Receive the A-ASSOCIATE-RQ, and accept every context with its first transfer syntax.
-
-        `answer` makes other answers; `more` goes into the user information.
-        """
-        request = await self.asked()
+        """Receive the A-ASSOCIATE-RQ, accept it, and see that the PDUs to come are not longer."""
         self.maximum_length = maximum_length
-        await self.send(acceptance(request, maximum_length, *more, answer=answer))
-        return request
+        return await super().accept(maximum_length, *more, answer=answer)
 
     async def serve(
         self, status: int = Status.SUCCESS, *, may_abort: bool = False
@@ -258,12 +220,13 @@ class Caller:
                 if pdu == ReleaseRequest():
                     await self.send(ReleaseResponse())
 
-    async def aborted(self, source: int = 0, reason: int = 0) -> None:
+    async def aborted(self, source: int = 0, reason: int = 0) -> Abort:
         """Read on until A-ABORT, and see that it says this; then the end comes."""
         while not isinstance(pdu := await self.receive(), Abort):
             assert isinstance(pdu, DataTransfer), pdu
         assert (pdu.source, pdu.reason) == (source, reason)
         await self.closed()
+        return pdu
 
 
 Script = Callable[[Caller], Awaitable[object]]
@@ -299,7 +262,7 @@ class Acceptor:
         self._running.add(task)
         self.open += 1
         self.most = max(self.most, self.open)
-        caller = Caller(reader, writer)
+        caller = Caller.of(reader, writer)
         script = self._scripts[min(len(self.callers), len(self._scripts) - 1)]
         self.callers.append(caller)
         try:
@@ -402,46 +365,21 @@ def _targets() -> Iterator[str]:
             yield os.readlink(f"/proc/self/fd/{name}")
 
 
-def acceptance(
-    request: AssociateRequest,
-    maximum_length: int = 16384,
-    *more: Item,
-    answer: Answer | None = None,
-) -> AssociateAccept:
-    """An A-ASSOCIATE-AC; by default every context is accepted."""
-    answers = (answer or accept_all)(request)
-    user = UserInformation((MaximumLength(maximum_length), ImplementationClassUID("2.25.1"), *more))
-    return AssociateAccept(
-        request.called_ae_title_field,
-        request.calling_ae_title_field,
-        (ApplicationContext(APPLICATION_CONTEXT_NAME), *answers, user),
-    )
-
-
-def accept_all(request: AssociateRequest) -> Iterator[AcceptedContext]:
-    """Accept every context with the first transfer syntax that is proposed."""
-    for context in request.presentation_contexts:
-        yield accepted(context.context_id, context.transfer_syntaxes[0])
-
-
-def accepted(context_id: int, transfer_syntax: str = "", result: int = 0) -> AcceptedContext:
-    items = (TransferSyntax(transfer_syntax),) if transfer_syntax else ()
-    return AcceptedContext(context_id, result, items)
-
-
 def granting(window: int) -> AsynchronousOperationsWindow:
     """What lets a requestor have that many operations outstanding (PS3.7 D.3.3.3)."""
     return AsynchronousOperationsWindow(window, 1)
 
 
 def response(
-    to: Received | CommandSet, status: int = Status.SUCCESS, comment: str = "", context_id: int = 1
+    to: Received | CommandSet | ReceivedRequest,
+    status: int = Status.SUCCESS,
+    comment: str = "",
+    context_id: int = 1,
 ) -> bytes:
     """A P-DATA-TF that holds a response."""
-    if isinstance(to, Received):
-        context_id = to.context_id
-    data = encode_response(to.command if isinstance(to, Received) else to, status, comment)
-    return encode_pdu(DataTransfer((PDV(context_id, True, True, data),)))
+    if isinstance(to, CommandSet):
+        return response_pdu(to, status, comment, context_id)
+    return response_pdu(to.command, status, comment, to.context_id)
 
 
 def dataset(uid: str, size: int = 0, sop_class: str = CT) -> bytes:

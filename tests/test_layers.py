@@ -38,6 +38,7 @@ FLOORS = (
     ("connections", "client", "monitor"),
     ("server",),
     ("serving",),
+    ("testing",),
     ("__init__",),
     ("cli",),
     ("storescp", "echoscp", "dcmrecv", "storescu", "echoscu"),

@@ -1,0 +1,69 @@
+"""For the tests of programs that receive or send DICOM.
+
+``server`` and ``ServerThread`` serve on a free port of the loopback, ``Collector`` is a handler
+that keeps what comes, ``objects`` makes datasets that are nobody's, ``ScriptedPeer`` and
+``accepting`` are peers that misbehave on request, and ``dicom_server`` is a fixture of pytest's.
+
+What is named here is imported when it is first used: pytest for ``dicom_server`` alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from aiodicom.testing import messages, misdeeds, objects, scripts
+    from aiodicom.testing.acceptor import ScriptedAcceptor, accepting
+    from aiodicom.testing.collector import CollectedObject, Collector
+    from aiodicom.testing.fixtures import dicom_server
+    from aiodicom.testing.misdeeds import MISDEEDS
+    from aiodicom.testing.peer import ReceivedRequest, ScriptedPeer
+    from aiodicom.testing.servers import ServerThread, in_thread, server
+
+__all__ = [
+    "CollectedObject",
+    "Collector",
+    "MISDEEDS",
+    "ReceivedRequest",
+    "ScriptedAcceptor",
+    "ScriptedPeer",
+    "ServerThread",
+    "accepting",
+    "dicom_server",
+    "in_thread",
+    "messages",
+    "misdeeds",
+    "objects",
+    "scripts",
+    "server",
+]
+
+_MODULES = ("messages", "misdeeds", "objects", "scripts")
+
+_HOMES = {
+    name: module
+    for module, names in {
+        "acceptor": "ScriptedAcceptor accepting",
+        "collector": "CollectedObject Collector",
+        "fixtures": "dicom_server",
+        "misdeeds": "MISDEEDS",
+        "peer": "ReceivedRequest ScriptedPeer",
+        "servers": "ServerThread in_thread server",
+    }.items()
+    for name in names.split()
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
