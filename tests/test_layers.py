@@ -34,7 +34,7 @@ FLOORS = (
     ("answering", "access", "reloading"),
     ("association", "workers", "passwords", "running"),
     ("protocol", "storage", "access_file"),
-    ("connections", "client"),
+    ("connections", "client", "announcing"),
     ("server",),
     ("serving",),
     ("__init__",),
