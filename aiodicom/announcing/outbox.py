@@ -8,6 +8,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import cast
 
 from aiodicom.announcing.announcements import Announcement
 from aiodicom.announcing.retries import Retries, TryAgain, Undeliverable
@@ -109,7 +110,7 @@ class Outbox:
         if len(self._tasks) < self._at_once:
             task = asyncio.get_running_loop().create_task(self._work(), context=self._context)
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(self._tasks.discard)  # of one that never began
 
     async def close(self, grace: float) -> None:
         """Send what waits, for some seconds, and drop what is left.
@@ -134,13 +135,16 @@ class Outbox:
                 logger.error("Not announced to %s at the end: %d", self.name, lost)
 
     async def _work(self) -> None:
-        while self._waiting:
-            announcement = self._waiting.popleft()
-            self._sending += 1
-            try:
-                await self._deliver(announcement)
-            finally:
-                self._sending -= 1
+        try:
+            while self._waiting:
+                announcement = self._waiting.popleft()
+                self._sending += 1
+                try:
+                    await self._deliver(announcement)
+                finally:
+                    self._sending -= 1
+        finally:  # in this very turn: what is put in the next one needs another task
+            self._tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _deliver(self, announcement: Announcement) -> None:
         """Try until the sink has taken it, refused it, or there is no more time."""
