@@ -9,6 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
+from aiodicom.cli.announcing import (
+    ANNOUNCING,
+    ANNOUNCING_DEFAULTS,
+    ANNOUNCING_RULES,
+    ONE_PROCESS,
+    PARTS,
+    announcer_of,
+)
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
 from aiodicom.cli.ending import GRACE, needs_port
 from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
@@ -24,6 +32,7 @@ from aiodicom.cli.receiving import (
     Trials,
     extension,
     ignore,
+    needs_one_worker,
     policy_of,
     run,
     server_of,
@@ -88,10 +97,12 @@ COMMAND = Command(
                        value="ignore"),
             ),
         ),
+        ANNOUNCING,
     ),
     {
         **RECEIVER_DEFAULTS,
         **ROOM_DEFAULTS,
+        **ANNOUNCING_DEFAULTS,
         "ae_title": "DCMRECV",
         "dimse": None,
         "network": 60.0,
@@ -107,9 +118,9 @@ COMMAND = Command(
         "mode": "store",
         "durability": "durable",
     },
-    (*ACCESS_RULES, *tls_rules(acceptor=True)),
+    (*ACCESS_RULES, *ANNOUNCING_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
-    (needs_port, check_limits),
+    (needs_port, needs_one_worker(PARTS, *ONE_PROCESS), check_limits),
     ("port",),
 )  # fmt: skip
 
@@ -133,6 +144,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
             settings["folder"],
             durability=settings["durability"],
             layout=layout,
+            announcer=announcer_of(settings),
             least_free_bytes=settings["least_free_bytes"],
             least_free_inodes=settings["least_free_inodes"],
         )

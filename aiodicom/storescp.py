@@ -7,8 +7,17 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aiodicom.announcing.templates import reception_command, study_command
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.actions import Actions
+from aiodicom.cli.announcing import (
+    ANNOUNCING,
+    ANNOUNCING_DEFAULTS,
+    ANNOUNCING_RULES,
+    ONE_PROCESS,
+    PARTS,
+    announcer_of,
+)
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, INETD, needs_port, no_workers_with_inetd
 from aiodicom.cli.handler import HANDLER, handling
@@ -31,7 +40,6 @@ from aiodicom.cli.receiving import (
     server_of,
 )
 from aiodicom.cli.syntaxes import preference_options
-from aiodicom.cli.templates import reception_command, study_command
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.cli.watching import WATCHING, check_watching
 from aiodicom.events import AssociationEnded, Event, Watcher
@@ -209,11 +217,10 @@ _WHOLE_STUDIES = (
     "--rename-on-eostudy",
     "--eostudy-timeout",
 )
-_PARTS = "the associations of one study may go to several workers, none of which sees its end"
 
 _OF_FILES = tuple(
     option.name
-    for group in (_OUTPUT, _NAMES, _EVENTS, _CONVERSION, ROOM)
+    for group in (_OUTPUT, _NAMES, _EVENTS, ANNOUNCING, _CONVERSION, ROOM)
     for option in group.options
 )
 _BEFORE_FILES = ("--ignore", "--sleep-during", "--abort-after", "--abort-during")
@@ -247,12 +254,14 @@ COMMAND = Command(
         _OUTPUT,
         _NAMES,
         _EVENTS,
+        ANNOUNCING,
         _CONVERSION,
         _TRIALS,
     ),
     {
         **RECEIVER_DEFAULTS,
         **ROOM_DEFAULTS,
+        **ANNOUNCING_DEFAULTS,
         "ae_title": "STORESCP",
         "dimse": None,
         "network": 60.0,
@@ -293,15 +302,16 @@ COMMAND = Command(
         needs("--eostudy-timeout", *_SORTING),
         excludes("--ignore", "--exec-on-reception", "--exec-on-eostudy", "--rename-on-eostudy"),
         *ACCESS_RULES,
-        excludes("--inetd", *_NOT_WITH_INETD),
+        excludes("--inetd", *_NOT_WITH_INETD, *ONE_PROCESS),
         excludes("--handler", *_OF_FILES, *_BEFORE_FILES),
+        *ANNOUNCING_RULES,
         *tls_rules(acceptor=True),
     ),
     TLS_ANSWERS,
     (
         needs_port,
         no_workers_with_inetd,
-        needs_one_worker(_PARTS, *_WHOLE_STUDIES),
+        needs_one_worker(PARTS, *_WHOLE_STUDIES, *ONE_PROCESS),
         check_limits,
         check_watching,
     ),
@@ -344,6 +354,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
             with_meta=settings["with_meta"],
             on_stored=actions.stored if settings["on_reception"] else None,
             studies=studies if workers == 1 else None,
+            announcer=announcer_of(settings),
             least_free_bytes=settings["least_free_bytes"],
             least_free_inodes=settings["least_free_inodes"],
         )

@@ -35,7 +35,7 @@ FLOORS = (
     ("answering", "access", "reloading", "telling", "watching"),
     ("association", "workers", "passwords", "running", "handling"),
     ("protocol", "storage", "access_file"),
-    ("connections", "client", "monitor"),
+    ("connections", "client", "monitor", "announcing"),
     ("server",),
     ("serving",),
     ("testing",),

@@ -13,7 +13,6 @@ import contextlib
 import logging
 import os
 import queue
-import re
 import socket
 import subprocess
 import threading
@@ -22,7 +21,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Self
 
-from aiodicom.cli.templates import VARIABLES, Template
+from aiodicom.announcing.templates import Template
+from aiodicom.announcing.words import command_line, safe
 from aiodicom.describe import escape
 from aiodicom.storage.stored import EndedStudy, StoredObject
 
@@ -38,13 +38,6 @@ LOOKUP = 2.0
 
 MAXIMUM_PEERS = 1024
 """Addresses whose names are remembered."""
-
-_UNSAFE = re.compile(r"[^A-Za-z0-9 .:@_-]|^-")
-
-
-def safe(text: str) -> str:
-    """Return a peer's text without anything that a shell or a program could take for its own."""
-    return _UNSAFE.sub("_", text)
 
 
 class _Peers:
@@ -204,13 +197,9 @@ class Actions:
 
     def _run(self, template: Template, last: StoredObject) -> None:
         peer = self._peers.name(last.address)
-        calling, called = safe(last.calling_ae_title), safe(last.called_ae_title)
-        values = {"p": last.folder, "f": last.name, "a": calling, "c": called, "r": peer}
-        variables = {VARIABLES[letter]: values[letter] for letter in template.letters}
-        variables["AIODICOM_CALLING_AET"] = last.calling_ae_title.replace("\0", "")
-        variables["AIODICOM_CALLED_AET"] = last.called_ae_title.replace("\0", "")
+        arguments, variables = command_line(template, last, peer)
         process = subprocess.Popen(
-            template.arguments(values),
+            arguments,
             stdin=subprocess.DEVNULL,
             env={**os.environ, **variables},
             start_new_session=True,  # Ctrl-C is for the receiver, which waits for the command

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Self
 
@@ -22,8 +23,8 @@ from aiodicom.storage.leftovers import Owner, remove_leftovers
 from aiodicom.storage.object_file import Duplicates, ObjectExists, ObjectFile, make_folders
 from aiodicom.storage.placing import Placing
 from aiodicom.storage.schemes import Layout
-from aiodicom.storage.stored import StoredObject
-from aiodicom.storage.studies import Studies
+from aiodicom.storage.stored import LONGEST_UID, StoredObject
+from aiodicom.storage.studies import Audience, Studies
 from aiodicom.storage.writers import Writers
 from aiodicom.wire.buffers import SLAB_SIZE
 from aiodicom.wire.dimse import Status, Tag, clean_uid
@@ -86,6 +87,9 @@ class FileStorage:
     studies : Studies, optional
         Keeps the studies apart and hears of their objects, where the layout sorts by study. Its
         own storage closes it.
+    announcer : Announcer, optional
+        Announces stored objects and quiet studies to other programs. It is entered with the
+        storage, and left after it; no response ever waits for it.
     least_free_bytes, least_free_inodes : int, optional
         Room in the file system below which new objects are answered 0xA700 before their datasets
         are read, and new associations are rejected as transient (2, 3, 1), until there is a tenth
@@ -109,6 +113,7 @@ class FileStorage:
         with_meta: bool = True,
         on_stored: OnStored | None = None,
         studies: Studies | None = None,
+        announcer: Audience | None = None,
         least_free_bytes: int | None = None,
         least_free_inodes: int | None = None,
     ) -> None:
@@ -127,6 +132,7 @@ class FileStorage:
         self._with_meta = with_meta
         self._on_stored = on_stored
         self._studies = studies
+        self._announcer = announcer
         self._durability = Durability(durability)
         self._writers = Writers(self._durability)
         self._owner: Owner | None = None
@@ -148,7 +154,10 @@ class FileStorage:
         """
         async with self._changing:
             if not self._users:
-                self._owner, room = await asyncio.to_thread(self._prepare)
+                owner, room = await asyncio.to_thread(self._prepare)
+                if self._announcer is not None:
+                    await _enter(self._announcer, owner)
+                self._owner = owner
                 self._space.start(self.folder, room)
                 self._writers.start()
             self._users += 1
@@ -165,6 +174,8 @@ class FileStorage:
                     await self._studies.close()
                 await asyncio.to_thread(self._tree.close)
                 await asyncio.to_thread(owner.close)
+                if self._announcer is not None:  # after the last object; what is left has a grace
+                    await self._announcer.__aexit__(None, None, None)
 
     def _prepare(self) -> tuple[Owner, Room]:
         self.folder = os.path.abspath(self.folder)
@@ -223,8 +234,8 @@ class FileStorage:
             name = names(0)
             file = ObjectFile(self._tree, name, temporary, self._duplicates, names)
         check = _InstanceCheck(request, self._warns)
-        if self._sorting is not None:
-            placing = Placing(self._sorting, request, self._tree, self._studies)
+        if self._sorting is not None or self._announcer is not None:
+            placing = Placing(self._sorting, request, self._tree, self._studies, self._announcer)
         try:
             await self._write(request, file, check, placing)
             self._log(file, name)
@@ -259,7 +270,7 @@ class FileStorage:
                 check.feed(views, is_last)
                 if placing is not None:
                     placing.feed(views, is_last)
-                    if is_last:
+                    if is_last and self._sorting is not None:
                         file.folder = await placing.folder()
             except BaseException:
                 if block is not None:
@@ -276,20 +287,24 @@ class FileStorage:
         stored = StoredObject(
             file.folder,
             file.name,
-            request.sop_class_uid,
-            request.sop_instance_uid,
+            request.sop_class_uid[:LONGEST_UID],
+            request.sop_instance_uid[:LONGEST_UID],
             "" if placing is None else placing.study_instance_uid,
             association.calling_ae_title,
             association.called_ae_title,
             association.address,
             association.number,
+            "" if placing is None else placing.series_instance_uid,
+            request.transfer_syntax_uid,
+            request.dataset.size,
+            time.time(),
         )
         if placing is not None:
             placing.stored = stored
-        if self._on_stored is None:
-            return
         try:
-            awaitable = self._on_stored(stored)
+            if self._announcer is not None:
+                self._announcer.stored(stored)
+            awaitable = None if self._on_stored is None else self._on_stored(stored)
             if awaitable is not None:
                 await awaitable
         except Exception as error:
@@ -312,6 +327,15 @@ class FileStorage:
         else:
             logger.info("Storing DICOM file: %s", name)
             logger.warning("DICOM file existed and was replaced: %s", name)
+
+
+async def _enter(announcer: Audience, owner: Owner) -> None:
+    """Enter an announcer, or give back what a storage without one has."""
+    try:
+        await announcer.__aenter__()
+    except BaseException:
+        await asyncio.to_thread(owner.close)
+        raise
 
 
 def _sync_above(folder: str, made: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from aiodicom.storage.patient_names import safe_patient_name
 from aiodicom.wire.dimse import clean_uid
 
 __all__ = [
+    "SERIES_INSTANCE_UID",
     "STUDY_INSTANCE_UID",
     "Sorting",
     "by_patient_name",
@@ -25,6 +26,7 @@ SPECIFIC_CHARACTER_SET = 0x00080005
 SERIES_DATE = 0x00080021
 PATIENT_NAME = 0x00100010
 STUDY_INSTANCE_UID = 0x0020000D
+SERIES_INSTANCE_UID = 0x0020000E
 
 MAXIMUM_PREFIX = 32
 """Bytes of a prefix, so that a UID has room behind it."""

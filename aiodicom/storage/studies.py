@@ -17,15 +17,18 @@ import contextlib
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from typing import Literal, Protocol, Self
 
 from aiodicom.describe import escape
 from aiodicom.failures import log_failure
 from aiodicom.storage.renaming import rename_files
-from aiodicom.storage.stored import EndedStudy, StoredObject
+from aiodicom.storage.stored import MOST_SENDERS, MOST_SERIES, EndedStudy, StoredObject
 
-__all__ = ["Run", "Studies"]
+__all__ = ["Audience", "Run", "Studies"]
 
 logger = logging.getLogger("aiodicom.storage")
+
+Reason = Literal["quiet", "overtaken", "stopped", "crowded"]
 
 
 class Run:
@@ -37,8 +40,9 @@ class Run:
         Which study.
     """
 
-    __slots__ = ("_folder", "_making", "_names", "associations", "heard", "last", "objects",
-                 "pending", "study_instance_uid", "timer")  # fmt: skip
+    __slots__ = ("_first_at", "_folder", "_making", "_names", "_senders", "_series", "_size",
+                 "associations", "heard", "last", "objects", "pending", "study_instance_uid",
+                 "timer")  # fmt: skip
 
     def __init__(self, study_instance_uid: str) -> None:
         self.study_instance_uid = study_instance_uid
@@ -47,6 +51,9 @@ class Run:
         self.last: StoredObject | None = None
         self.heard = 0.0
         self.timer: asyncio.TimerHandle | None = None
+        self._size, self._first_at = 0, 0.0
+        self._series: dict[str, None] = {}
+        self._senders: dict[tuple[str, str], None] = {}
         self._names: dict[tuple[str, str], None] = {}
         self._folder = ""
         self._making = asyncio.Lock()
@@ -72,10 +79,33 @@ class Run:
 
     def add(self, stored: StoredObject, keeps_name: bool) -> None:
         """Count an object, and keep its name where the files are to be renamed."""
+        if not self.objects:
+            self._first_at = stored.at
         self.objects += 1
         self.last = stored
+        self._size += stored.size
+        if stored.series_instance_uid and len(self._series) < MOST_SERIES:
+            self._series[stored.series_instance_uid] = None
+        if len(self._senders) < MOST_SENDERS:
+            self._senders[stored.calling_ae_title, stored.called_ae_title] = None
         if keeps_name:
             self._names[stored.folder, stored.name] = None
+
+    def ended(self, reason: Reason) -> EndedStudy | None:
+        """Return what is told of its end; None where nothing was stored."""
+        if self.last is None:
+            return None
+        return EndedStudy(
+            self.study_instance_uid,
+            self.last.folder,
+            self.objects,
+            self.last,
+            reason,
+            self._size,
+            tuple(self._series),
+            tuple(self._senders),
+            self._first_at,
+        )
 
     def rename(self) -> None:
         """Give the files their short names; not to be called in the event loop."""
@@ -111,6 +141,9 @@ class Studies:
         Whether the files get short names at the end: two letters and a number.
     on_end : callable, optional
         Told of a study that has ended, after its files were renamed.
+    most : int, optional
+        How many may be under way. Where there are more, the one that has been quiet for longest
+        ends. By default as many as come.
 
     Raises
     ------
@@ -124,13 +157,15 @@ class Studies:
         timeout: float | None = None,
         renames: bool = False,
         on_end: Callable[[EndedStudy], None] | None = None,
+        most: int | None = None,
     ) -> None:
         if timeout is not None and not timeout >= 0:
             raise ValueError(f"{timeout} s are no timeout: 0 or more")
         self._timeout = timeout
         self._renames = renames
         self._on_end = on_end
-        self._runs: dict[str, Run] = {}
+        self._most = most
+        self._runs: dict[str, Run] = {}  # where there is a limit: the longest quiet one first
         self._at: dict[int, Run] = {}
         self._latest: Run | None = None
         self._ending: set[asyncio.Task[None]] = set()
@@ -175,6 +210,8 @@ class Studies:
         run.pending -= 1
         if stored is not None:
             run.add(stored, self._renames)
+        if self._most is not None:
+            self._make_room(run, self._most)
         if self._timeout is None:
             self._look_at(run)
             return
@@ -182,6 +219,16 @@ class Studies:
         run.heard = loop.time()
         if run.timer is None:
             run.timer = loop.call_later(self._timeout, self._listen, run, self._timeout)
+
+    def _make_room(self, run: Run, most: int) -> None:
+        """Have a run be the last one that ends for want of room; end one where there is none."""
+        uid = run.study_instance_uid
+        if self._runs.get(uid) is run:
+            self._runs[uid] = self._runs.pop(uid)
+        if len(self._runs) > most:
+            quiet = next((r for r in self._runs.values() if not r.pending), None)
+            if quiet is not None:
+                self._end(quiet, "crowded")
 
     def association_ended(self, association: int) -> None:
         """Hear that an association has ended, and that no object of it is being stored."""
@@ -199,7 +246,7 @@ class Studies:
             Seconds within which files are renamed.
         """
         for run in list(self._runs.values()):
-            self._end(run)
+            self._end(run, "stopped")
         if self._ending:
             _, late = await asyncio.wait(set(self._ending), timeout=patience)
             if late:
@@ -208,7 +255,7 @@ class Studies:
     def _look_at(self, run: Run) -> None:
         """End a run that nobody is at, where another study has come since."""
         if not run.pending and not run.associations and run is not self._latest:
-            self._end(run)
+            self._end(run, "overtaken")
 
     def _listen(self, run: Run, timeout: float) -> None:
         """End a run that has been quiet, or listen on for what is left of the time."""
@@ -220,9 +267,9 @@ class Studies:
         if left > 0:
             run.timer = loop.call_later(left, self._listen, run, timeout)
         else:
-            self._end(run)
+            self._end(run, "quiet")
 
-    def _end(self, run: Run) -> None:
+    def _end(self, run: Run, reason: Reason) -> None:
         if self._runs.get(run.study_instance_uid) is not run:
             return
         del self._runs[run.study_instance_uid]
@@ -233,13 +280,14 @@ class Studies:
             run.timer = None
         if self._latest is run:
             self._latest = None
-        if run.last is None:
+        ended = run.ended(reason)
+        if ended is None:
             if run.has_folder:
                 self._begin(asyncio.to_thread(run.remove_empty_folder))
         elif self._renames:
-            self._begin(self._rename(run))
+            self._begin(self._rename(run, ended))
         else:
-            self._tell(run)
+            self._tell(ended)
 
     def _begin(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -247,20 +295,32 @@ class Studies:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
 
-    async def _rename(self, run: Run) -> None:
+    async def _rename(self, run: Run, ended: EndedStudy) -> None:
         try:
             await asyncio.to_thread(run.rename)
         finally:
-            self._tell(run)
+            self._tell(ended)
 
-    def _tell(self, run: Run) -> None:
-        last = run.last
-        assert last is not None
-        logger.info("Study ended: %s", escape(run.study_instance_uid))
+    def _tell(self, ended: EndedStudy) -> None:
+        logger.info("Study ended: %s", escape(ended.study_instance_uid))
         if self._on_end is None:
             return
-        ended = EndedStudy(run.study_instance_uid, last.folder, run.objects, last)
         try:
             self._on_end(ended)
         except Exception as error:
             log_failure(logger, "What follows the end of a study failed", error)
+
+
+class Audience(Protocol):
+    """Who hears of stored objects besides, and may keep studies of its own: an announcer."""
+
+    @property
+    def studies(self) -> Studies | None:
+        """Who hears of objects that come, whatever they are sorted by; it closes them itself."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(self, *exc_info: object) -> None: ...
+
+    def stored(self, stored: StoredObject) -> None:
+        """Hear of an object that stands under its name; returns at once."""

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from aiodicom.announcing.templates import Template, reception_command, study_command
+from aiodicom.announcing.words import safe
 from aiodicom.cli import actions
 from aiodicom.cli.actions import Actions
-from aiodicom.cli.templates import Template, reception_command, study_command
 from aiodicom.storage.stored import EndedStudy, StoredObject
 from tests.serving import until
 
@@ -220,7 +221,7 @@ def test_what_a_peer_chose_is_never_run(
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_safe_text_has_nothing_for_a_shell_and_is_no_option(evil: str) -> None:
-    text = actions.safe(evil)
+    text = safe(evil)
     assert not text.startswith("-")
     words = shlex.split(text, comments=True)
     assert "".join(words) == text.replace(" ", "")
