@@ -29,7 +29,7 @@ MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
 
-test: $(INSTALLED) dcmtk
+test: $(INSTALLED) dcmtk systemd
 	$(BIN)/python -m pytest
 
 check: lint types
@@ -87,12 +87,13 @@ options: $(INSTALLED)
 	$(BIN)/python -m tests.options_page
 
 conformance: $(INSTALLED)
+	@mkdir -p build
 	$(BIN)/python -m aiodicom.conformance > build/conformance.md
 	mv build/conformance.md docs/conformance.md
 
 build: $(INSTALLED)
 	rm -rf dist
-	$(BIN)/python -m build --quiet --outdir dist
+	$(BIN)/python -m hatchling build -d dist
 
 dcmtk:
 	@tests/need-dcmtk

@@ -40,6 +40,7 @@ async def test_what_is_accepted(command: ModuleType, options: tuple[str, ...]) -
     name = command.COMMAND.name
     said = (await asyncio.to_thread(acceptor, name, *options)).agreements
     by_class = dict(said.storage) | {VERIFICATION: said.verification}
+    asked: list[tuple[str, tuple[str, ...]]]
     asked = [(uid, (syntax,)) for uid in CLASSES for syntax in SYNTAXES]
     asked += [(uid, SYNTAXES) for uid in CLASSES]
     async with running(command, *options) as server:
