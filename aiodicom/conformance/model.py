@@ -19,7 +19,7 @@ def model(of: Acceptor | Requestor) -> Iterator[Section]:
     is_acceptor = isinstance(of, Acceptor)
     yield Section("4", "Implementation Model")
     flow = _acceptor_flow(of) if isinstance(of, Acceptor) else _requestor_flow(of)
-    yield Section("4.1", "Application Entities and Data Flow", f"```text\n{flow}\n```")
+    yield Section("4.1", "Application Entities and Data Flow", f"```\n{flow}\n```")
     defined = _acceptor_does(of) if isinstance(of, Acceptor) else _requestor_does(of)
     yield Section("4.2", "Functional Definition of Application Entities", defined)
     steps = _ACCEPTOR_STEPS if is_acceptor else _REQUESTOR_STEPS
