@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from aiodicom.conformance.configurations import Acceptor, Requestor, read
 from aiodicom.conformance.statement import statement
 
 
+@functools.cache
 def written(*words: str) -> str:
     """The statement of a command line."""
     return statement(read(words))
