@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from aiodicom.cli.common import Failed
+from aiodicom.cli.common import Failed, say
 from aiodicom.cli.options import Command, Group, Option, UsageError
 from aiodicom.cli.profiles import ProfileError
 from aiodicom.conformance.configurations import read
@@ -39,10 +39,10 @@ def conformance(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     words = tuple(sys.argv[1:] if arguments is None else arguments)
     if words[:1] in (("-h",), ("--help",)):
-        sys.stdout.write(COMMAND.usage() + "\n")
+        say(COMMAND.usage())
         return 0
     if words[:1] == ("--version",):
-        sys.stdout.write(f"aiodicom {COMMAND.name} {__version__}\n")
+        say(f"aiodicom {COMMAND.name} {__version__}")
         return 0
     try:
         text = statement(read(words or USUAL))
@@ -52,5 +52,5 @@ def conformance(arguments: Sequence[str] | None = None) -> int:
     except (Failed, DicomError, ProfileError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    sys.stdout.write(text)
+    say(text.removesuffix("\n"))
     return 0

@@ -9,23 +9,25 @@ from aiodicom.conformance.markdown import Section, items
 from aiodicom.conformance.wording import NONE
 from aiodicom.storage.sorting import PATIENT_NAME
 
-__all__ = ["model", "services"]
+__all__ = ["model", "sequencing", "services"]
 
 # Chapter 4 ---------------------------------------------------------------------------------------
 
 
 def model(of: Acceptor | Requestor) -> Iterator[Section]:
     """Return chapter 4."""
-    is_acceptor = isinstance(of, Acceptor)
     yield Section("4", "Implementation Model")
     flow = _acceptor_flow(of) if isinstance(of, Acceptor) else _requestor_flow(of)
     yield Section("4.1", "Application Entities and Data Flow", f"```\n{flow}\n```")
     defined = _acceptor_does(of) if isinstance(of, Acceptor) else _requestor_does(of)
-    yield Section("4.2", "Functional Definition of Application Entities", defined)
-    steps = _ACCEPTOR_STEPS if is_acceptor else _REQUESTOR_STEPS
+    yield Section("4.1.1", f"Functional Definition of {of.ae_title}", defined)
+
+
+def sequencing(of: Acceptor | Requestor) -> str:
+    """Return the order in which things happen."""
     if not of.stores:
-        steps = _ECHO_STEPS
-    yield Section("4.3", "Sequencing of Real-World Activities", steps)
+        return _ECHO_STEPS
+    return _ACCEPTOR_STEPS if isinstance(of, Acceptor) else _REQUESTOR_STEPS
 
 
 def _acceptor_flow(of: Acceptor) -> str:
@@ -107,7 +109,11 @@ def services(of: Acceptor | Requestor) -> Iterator[Section]:
     if of.stores:
         yield Section("5.2.2.1", "SCU of the Storage SOP Classes", _sends(of))
         yield from _stores(of)
-    yield Section("5.3", "Specific Character Sets", _character_sets(of))
+    yield Section("5.3", "DICOM Web Services", NONE)
+    yield Section("5.4", "Media Services", NONE)
+    yield Section("5.5", "Real-Time Video Services", NONE)
+    yield Section("5.6", "Cross-Service Considerations", NONE)
+    yield Section("5.7", "Specific Character Sets", _character_sets(of))
 
 
 def _mapping(of: Acceptor | Requestor) -> str:

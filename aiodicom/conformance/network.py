@@ -8,6 +8,7 @@ from aiodicom.conformance.acceptance import acceptance
 from aiodicom.conformance.configurations import Acceptor, Requestor
 from aiodicom.conformance.initiation import initiation, responses
 from aiodicom.conformance.markdown import Section, table
+from aiodicom.conformance.model import sequencing
 from aiodicom.conformance.outcomes import aborts, echo_statuses, store_statuses
 from aiodicom.conformance.wording import NONE, length, number, seconds, window
 from aiodicom.wire.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -25,7 +26,7 @@ def network(of: Acceptor | Requestor) -> Iterator[Section]:
     yield Section("7.1.1", "General Association Parameters", _parameters(of))
     yield Section("7.2", "Specifications")
     yield Section("7.2.1", f"{of.ae_title} Application Entity")
-    yield Section("7.2.1.1", "Sequencing of Real-World Activities", "See 4.3.")
+    yield Section("7.2.1.1", "Sequencing of Real-World Activities", sequencing(of))
     yield Section("7.2.1.2", "Association Parameters", "Those of 7.1.1.")
     acceptor = of if isinstance(of, Acceptor) else None
     requestor = of if isinstance(of, Requestor) else None

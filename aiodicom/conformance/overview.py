@@ -34,7 +34,7 @@ def overview(of: Acceptor | Requestor) -> Iterator[Section]:
     yield Section("1.4", "Media Services", _media(of))
     yield Section("1.5", "Real-Time Video Services", NONE)
     yield Section("1.6", "De-identification Profiles", "None: no attribute is changed.")
-    yield Section("1.7", "Specific Character Sets", "All; see 5.3.")
+    yield Section("1.7", "Specific Character Sets", "All; see 5.7.")
 
 
 def _does(of: Acceptor | Requestor) -> str:

@@ -33,8 +33,14 @@ def security(of: Acceptor | Requestor) -> Iterator[Section]:
     yield Section("8.4", "DICOM Security Profiles")
     yield Section("8.4.1", "Secure Use Profiles", NONE)
     yield Section("8.4.2", "Secure Transport Connection Profiles", _transport(of))
-    yield Section("8.4.3", "Media Storage, Attribute Confidentiality, Digital Signatures", NONE)
-    yield Section("8.5", "User Identity Negotiation", _identity(of))
+    yield Section("8.4.3", "Media Storage Security Profiles", NONE)
+    yield Section("8.4.4", "Attribute Confidentiality Profiles", NONE)
+    yield Section("8.4.5", "Digital Signature Profiles", NONE)
+    yield Section("8.5", "User Identity Negotiation")
+    offered = _offered(of) if isinstance(of, Requestor) else "No association is asked for."
+    yield Section("8.5.1", "Association Initiation", offered)
+    accepting = _verified(of) if isinstance(of, Acceptor) else "No association is accepted."
+    yield Section("8.5.2", "Association Acceptance", accepting)
     yield Section("8.6", "Security of Web Services", NONE)
     yield Section("8.7", "Other Security Features", items(_others(of)))
 
@@ -101,26 +107,29 @@ def _certificates(of: Acceptor | Requestor, tls: TLS) -> Iterator[str]:
         yield "Requests for another server name (SNI) are refused."
 
 
-def _identity(of: Acceptor | Requestor) -> str:
-    if isinstance(of, Requestor):
-        if not of.identity:
-            return "As initiator: none is offered. As acceptor: no association is accepted."
-        kinds = {"user": "user name, with or without a passcode", "kerberos": "Kerberos ticket"}
-        kinds |= {"saml": "SAML assertion", "jwt": "JSON Web Token"}
-        wants = "must" if of.wants_response else "need not"
-        return (
-            f"As initiator: a {kinds[of.identity]} is offered (PS3.7 D.3.3.7), and {wants} be "
-            "confirmed. As acceptor: no association is accepted."
-        )
+def _offered(of: Requestor) -> str:
+    if not of.identity:
+        return "None is offered."
+    kind = {
+        "user": "user name, with or without a passcode,",
+        "kerberos": "Kerberos ticket",
+        "saml": "SAML assertion",
+        "jwt": "JSON Web Token",
+    }[of.identity]
+    wants = "must" if of.wants_response else "need not"
+    return f"A {kind} is offered (PS3.7 D.3.3.7), and {wants} be confirmed."
+
+
+def _verified(of: Acceptor) -> str:
     if of.access.verify is None:
         return (
-            "As acceptor: identities that are offered are not looked at and not confirmed; the "
-            "association is accepted (PS3.7 D.3.3.7). As initiator: no association is asked for."
+            "Identities that are offered are not looked at and not confirmed; the association is "
+            "accepted (PS3.7 D.3.3.7)."
         )
     needed = "one must be offered" if of.access.require_identity else "none need be offered"
     return (
-        f"As acceptor: user name and passcode (type 2) are verified, {needed}, and a positive "
-        "response is sent where one is asked for. As initiator: no association is asked for."
+        f"User name and passcode (type 2) are verified; {needed}. A positive response is sent "
+        "where one is asked for."
     )
 
 

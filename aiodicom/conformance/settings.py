@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from aiodicom.conformance.configurations import Acceptor, Requestor
 from aiodicom.conformance.markdown import Section, table
-from aiodicom.conformance.wording import length, number, port, seconds, window
+from aiodicom.conformance.wording import NONE, length, number, port, seconds, window
 
 __all__ = ["configuration"]
 
@@ -23,6 +23,10 @@ def configuration(of: Acceptor | Requestor) -> Iterator[Section]:
     )
     yield Section("6.1", "General Configuration Parameters", table(_HEAD, [*rows, *_timeouts(of)]))
     yield Section("6.2", "Configuration of DIMSE Services", _of_services(of))
+    yield Section("6.3", "Configuration of DICOM Web Services", NONE)
+    yield Section("6.4", "Configuration of Media Storage Services", NONE)
+    yield Section("6.5", "Configuration of Real-Time Video Services", NONE)
+    yield Section("6.6", "Configuration of Audit Trail", NONE)
 
 
 _HEAD = ("parameter", "value", "option")

@@ -95,8 +95,8 @@ CHANGES = (
     (("+tls", "k", "c", "+px"), "C", "not configured", "TLS_RSA_WITH_AES_128_CBC_SHA"),
     (("+tls", "k", "c", "+pn"), "8.4.2", None, "**not encrypted**"),
     (("+tls", "k", "c", "+crl", "l"), "8.4.2", None, "Revocation lists"),
-    (("--workers", "2"), "4.2", None, "2 processes share"),
-    (("-sp",), "5.3", None, "Patient's Name"),
+    (("--workers", "2"), "4.1.1", None, "2 processes share"),
+    (("-sp",), "5.7", None, "Patient's Name"),
 )
 
 
@@ -142,7 +142,7 @@ def test_user_identities_that_are_verified(tmp_path: Path) -> None:
     rules = tmp_path / "rules.toml"
     rules.write_text('[identity]\nusers = "users"\n')
     text = written("storescp", "104", "--access-file", str(rules))
-    assert "one must be offered" in section(text, "8.5")
+    assert "one must be offered" in section(text, "8.5.2")
     assert "the user identity is not accepted, or there is none" in section(text, "7.2.1.4")
 
 
@@ -150,4 +150,4 @@ def test_nothing_of_a_site_or_a_secret_is_told() -> None:
     words = ("storescu", "archive.example", "104", "study", "-usr", "somebody", "-pwd", "hush")
     text = written(*words)
     assert not [w for w in ("archive.example", "study/", "somebody", "hush") if w in text]
-    assert "a user name, with or without a passcode is offered" in section(text, "8.5")
+    assert "A user name, with or without a passcode, is offered" in section(text, "8.5.1")
