@@ -82,6 +82,8 @@ class Acceptor:
     grace: float
     needs_implementation: bool
     refuses: bool
+    is_inetd: bool
+    is_trial: bool
 
     @property
     def stores(self) -> bool:
@@ -130,6 +132,9 @@ _POLICIES: Mapping[str, Callable[[Settings], Policy]] = {
     "echoscp": lambda settings: policy_of(settings, stores=False),
 }
 """As `make_server` of each has it; a test holds that they answer alike."""
+
+_TRIALS = ("sleep_after", "sleep_during", "abort_after", "abort_during")
+"""What senders are tried with."""
 
 ACCEPTORS = tuple(_POLICIES)
 REQUESTORS = ("storescu", "echoscu")
@@ -183,6 +188,8 @@ def _acceptor(name: str, settings: Settings) -> Acceptor:
         settings["grace"],
         needs_implementation=settings.get("rejects", False),
         refuses=settings.get("refuses", False),
+        is_inetd=settings.get("inetd", False),
+        is_trial=any(settings.get(name) for name in _TRIALS),
     )
 
 

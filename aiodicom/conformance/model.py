@@ -49,7 +49,9 @@ def _requestor_flow(of: Requestor) -> str:
 
 
 def _acceptor_does(of: Acceptor) -> str:
-    lines = ["It listens on one TCP port, and waits for associations, several at a time."]
+    lines = ["It listens on TCP ports, and waits for associations, several at a time."]
+    if of.is_inetd:
+        lines = ["It serves the one association of the connection that it was started with."]
     if of.agreements.verification:
         lines.append("Verification is answered at once.")
     if of.stores and of.keeping.how == "files":

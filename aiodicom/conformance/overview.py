@@ -130,8 +130,10 @@ def introduction(of: Acceptor | Requestor) -> Iterator[Section]:
 
 
 def _remarks(of: Acceptor | Requestor) -> str:
+    is_trial = isinstance(of, Acceptor) and of.is_trial
     return items(
         (
+            *((_TRIAL,) if is_trial else ()),
             (
                 "A statement makes a first comparison with another AE's possible, and replaces "
                 "no test of the two together."
@@ -147,6 +149,11 @@ def _remarks(of: Acceptor | Requestor) -> str:
         )
     )
 
+
+_TRIAL = (
+    "**Options for trying senders are in effect: it delays or aborts on purpose, which is not "
+    "described here.**"
+)
 
 _TERMS = """\
 The terms are those of the standard (PS3.3, PS3.4, PS3.7, PS3.8):

@@ -31,6 +31,8 @@ def window(value: int) -> str:
 
 def port(of: Acceptor | Requestor) -> str:
     """Return the TCP port, which may be said at the start."""
+    if isinstance(of, Acceptor) and of.is_inetd:
+        return "inetd's"
     return str(of.port) if of.port is not None else "said when it is started"
 
 

@@ -96,6 +96,9 @@ CHANGES = (
     (("+tls", "k", "c", "+pn"), "8.4.2", None, "**not encrypted**"),
     (("+tls", "k", "c", "+crl", "l"), "8.4.2", None, "Revocation lists"),
     (("--workers", "2"), "4.1.1", None, "2 processes share"),
+    (("--inetd",), "8.3", "11112", "inetd's"),
+    (("--inetd",), "4.1.1", "several at a time", "the one association"),
+    (("--abort-after",), "3.3", None, "aborts on purpose"),
     (("-sp",), "5.7", None, "Patient's Name"),
 )
 
