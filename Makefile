@@ -10,6 +10,8 @@
 # make crash   500 kills, and power cuts at every moment of 400 histories: a quarter of an hour, needs strace
 # make hostile 100,000 peers that come and go, and a newcomer in a crowd: three minutes
 # make options docs/options.md, from the commands' own tables
+# make conformance  docs/conformance.md, from storescp's defaults
+# make build   sdist and wheel, in dist/
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,12 +24,12 @@ MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=
 	--benchmark-sort=fullname --benchmark-columns=median,iqr,rounds
 
 .PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers bench-micro \
-	bench-micro-compare fuzz crash hostile options dcmtk clean
+	bench-micro-compare fuzz crash hostile options conformance build dcmtk systemd clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
 
-test: $(INSTALLED) dcmtk
+test: $(INSTALLED) dcmtk systemd
 	$(BIN)/python -m pytest
 
 check: lint types
@@ -84,8 +86,20 @@ hostile: $(INSTALLED)
 options: $(INSTALLED)
 	$(BIN)/python -m tests.options_page
 
+conformance: $(INSTALLED)
+	@mkdir -p build
+	$(BIN)/python -m aiodicom.conformance > build/conformance.md
+	mv build/conformance.md docs/conformance.md
+
+build: $(INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+
 dcmtk:
 	@tests/need-dcmtk
+
+systemd:
+	@tests/need-systemd
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aiodicom needs Python 3.11 or later: make PYTHON=python3.11 ...")'

@@ -16,6 +16,7 @@ COMMANDS = {
     "echoscp": "answer C-ECHO",
     "storescu": "send objects",
     "echoscu": "send C-ECHO",
+    "conformance": "write the DICOM Conformance Statement of one of these",
 }
 
 
@@ -25,7 +26,7 @@ def aiodicom(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: python -m aiodicom COMMAND [options] ...\n")
         for name, summary in COMMANDS.items():
-            print(f"  {name:<10} {summary}")
+            print(f"  {name:<11} {summary}")
         return 0
     if arguments[0] == "--version":
         print(f"aiodicom {__version__}")

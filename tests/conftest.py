@@ -14,6 +14,7 @@ from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 from aiodicom.seldom import Seldom
 
 DCMTK = ("storescu", "dcmsend", "echoscu", "storescp", "dcmrecv", "dcmconv", "dcmdump")
+SYSTEMD = ("systemd-analyze",)
 
 BLOCKING = ("open", "writev", "pwritev", "rename", "replace", "link", "unlink", "fsync",
             "fdatasync", "ftruncate", "mkdir", "rmdir", "statvfs", "stat", "lstat")  # fmt: skip
@@ -58,9 +59,10 @@ def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    missing = [name for name in DCMTK if shutil.which(name) is None]
-    if missing and not os.environ.get("CI"):
-        skip = pytest.mark.skip(reason=f"DCMTK is missing: {', '.join(missing)}")
-        for item in items:
-            if "dcmtk" in item.keywords:
-                item.add_marker(skip)
+    for mark, names in (("dcmtk", DCMTK), ("systemd", SYSTEMD)):
+        missing = [name for name in names if shutil.which(name) is None]
+        if missing and not os.environ.get("CI"):
+            skip = pytest.mark.skip(reason=f"{mark} is missing: {', '.join(missing)}")
+            for item in items:
+                if mark in item.keywords:
+                    item.add_marker(skip)

@@ -47,7 +47,7 @@ UID, NAME = "1.2.3", "CT.1.2.3"
 
 COMMANDS = ("storescp", "dcmrecv", "echoscp")
 
-ALL_COMMANDS = (*COMMANDS, "storescu", "echoscu")
+ALL_COMMANDS = (*COMMANDS, "storescu", "echoscu", "conformance")
 
 signals = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 

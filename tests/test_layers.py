@@ -42,6 +42,7 @@ FLOORS = (
     ("__init__",),
     ("cli",),
     ("storescp", "echoscp", "dcmrecv", "storescu", "echoscu"),
+    ("conformance",),
     ("__main__",),
 )
 """Each floor knows the ones before it, and its own rooms know nothing of each other."""

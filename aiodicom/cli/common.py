@@ -35,6 +35,7 @@ __all__ = [
     "network_options",
     "reason",
     "requestor_options",
+    "say",
     "timeouts_of",
 ]
 
@@ -113,14 +114,14 @@ def main(
         return 1
     is_started_bare = "port" in command.optional and has_sockets()
     if (not arguments and not is_started_bare) or "-h" in arguments or "--help" in arguments:
-        _say(command.usage())
+        say(command.usage())
         return 0
     if "--version" in arguments:
-        _say(f"aiodicom {command.name} {__version__}")
+        say(f"aiodicom {command.name} {__version__}")
         return 0
     for word in arguments:
         if word in command.answers:
-            _say(command.answers[word]())
+            say(command.answers[word]())
             return 0
     try:
         settings = command.parse(arguments)
@@ -140,7 +141,7 @@ def main(
         return 1
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Print to standard output, whose reader may have seen enough."""
     try:
         print(text, flush=True)

@@ -25,6 +25,7 @@ __all__ = [
     "server_name",
     "tls_options",
     "tls_rules",
+    "wanted_tls",
 ]
 
 _DEFAULTS: Mapping[str, object] = {
@@ -332,6 +333,11 @@ def _password(settings: Mapping[str, Any]) -> str | TypedPassword:
         return str(settings["tls_password"])
     key, _ = settings["tls"] or (None, None)
     return TypedPassword(key)
+
+
+def wanted_tls(settings: Mapping[str, Any]) -> TLS | None:
+    """Return what a command line wants of TLS, without looking at a file; None without TLS."""
+    return None if settings["tls"] is None else _wanted(settings, "")
 
 
 def _wanted(settings: Mapping[str, Any], password: str | TypedPassword) -> TLS:
