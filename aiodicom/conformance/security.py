@@ -51,6 +51,8 @@ def _introduction(of: Acceptor | Requestor) -> str:
             "TLS is not configured: what is transferred can be read and changed on its way, and AE "
             "titles prove nothing. It is for a network that is protected by other means."
         )
+    if isinstance(of, Acceptor) and of.tls_port is not None:
+        return "Associations are made over TLS on one port, and without it on the other; see 8.3."
     return "Associations are made over TLS."
 
 

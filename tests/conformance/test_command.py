@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from aiodicom import __version__
 from aiodicom.conformance.configurations import Keeping
-from tests.conformance.asking import written
+from aiodicom.conformance.statement import statement
+from tests.conformance.asking import acceptor, section, written
 from tests.processes import run, run_module
 
 _WATCHED = """
@@ -73,12 +75,14 @@ def test_help_and_version() -> None:
     assert done.stdout == f"aiodicom conformance {__version__}\n"
 
 
+def test_a_second_port_with_tls() -> None:
+    of = dataclasses.replace(acceptor("storescp", "104", "+tls", "k", "c"), tls_port=2762)
+    text = statement(of)
+    assert "104 without TLS, 2762 with TLS" in section(text, "8.3")
+    assert "without it on the other" in section(text, "8.1")
+
+
 def test_a_program_s_own_handler_states_for_itself() -> None:
-    import dataclasses
-
-    from aiodicom.conformance.statement import statement
-    from tests.conformance.asking import acceptor, section
-
     of = dataclasses.replace(acceptor("storescp", "104"), keeping=Keeping("handler"))
     text = statement(of)
     assert "that program's to state" in section(text, "5.2.2.2")
