@@ -45,6 +45,12 @@ class Example:
         """What it has written to its standard error so far."""
         return self._errors.read_text()
 
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Wait until it has written something, so many times."""
+        for _ in tries(f"{text!r} is not written"):
+            if self.log.count(text) >= times:
+                return
+
     def get(self, path: str) -> Any:
         """Return the JSON that it serves; wait until it serves at all."""
         for _ in tries(f"port {self.http_port} does not answer"):

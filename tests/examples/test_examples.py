@@ -146,6 +146,7 @@ def test_half_an_object_is_none_for_an_object_store(tmp_path: Path) -> None:
 def test_web_workers_share_a_port(tmp_path: Path) -> None:
     reports = [objects.report() for _ in range(6)]
     with running("web_workers.py", folder=tmp_path) as example:
+        example.wait_for("Application startup complete.", times=2)
         for report in reports:
             assert example.send(report) == [0]
         there = " ".join(example.get("/objects"))
