@@ -160,7 +160,7 @@ async def test_a_private_transfer_syntax_is_refused() -> None:
 
 
 @PIXELS
-@pytest.mark.parametrize("cut", [10, -3])
+@pytest.mark.parametrize("cut", [10, -3, -1])
 async def test_a_deflated_dataset_that_is_cut_is_refused(cut: int, pixels: bool) -> None:
     plain = ct()
     del plain.PixelData
