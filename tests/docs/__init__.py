@@ -30,6 +30,7 @@ What is not for the reader's eyes stands in comments of HTML. Alone, right above
     <!-- test: continues -->   this Python block goes on where the one above it ended
     <!-- test: exit 1 -->      the last command of this block ends with that code
     <!-- test: output -->      the output of what is above, whatever the word behind the fence
+    <!-- test: server -->      all that the newest server has printed so far, or soon will
 
 With more lines it is a block that nobody sees, of the language that its first line names. A Python
 one stands before the next visible one, in the same file; with ``continues`` it is run, behind all

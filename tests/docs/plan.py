@@ -51,7 +51,15 @@ class Command:
     is_ours: bool = False
 
 
-Step = Save | Command
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The terminal of the newest server is looked at."""
+
+    line: int
+    shown: str
+
+
+Step = Save | Command | Look
 
 
 def plan(blocks: Sequence[Block]) -> list[Step]:
@@ -62,7 +70,9 @@ def plan(blocks: Sequence[Block]) -> list[Step]:
         name = file_name(block)
         if block.not_run:
             continue
-        if _is_output(block):
+        if "server" in block.flags:
+            steps.append(Look(block.line, block.text))
+        elif _is_output(block):
             _shown(steps, block)
         elif block.language == "python" and name is None:
             if block.is_hidden and "continues" not in block.flags:
@@ -138,6 +148,6 @@ def _shown(steps: list[Step], block: Block) -> None:
     if not steps:
         raise AssertionError(f"line {block.line}: the output of nothing")
     last = steps[-1]
-    if isinstance(last, Save) or last.shown:
+    if not isinstance(last, Command) or last.shown:
         raise AssertionError(f"line {block.line}: what is this the output of?")
     steps[-1] = replace(last, shown=block.text)

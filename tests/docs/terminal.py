@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.docs.plan import Command, Save, Step
+from tests.docs.plan import Command, Look, Save, Step
 from tests.docs.ports import Ports
 from tests.processes import tries
 
@@ -24,6 +24,9 @@ PATIENCE = 40.0
 
 SETTLED = 0.25
 """Seconds that what listens goes on before it is taken for a server: others end before."""
+
+SOON = 5.0
+"""Seconds in which a server prints what it has to."""
 
 _TYPED = """\
 [ ! -e "$STATE" ] || . "$STATE"
@@ -88,6 +91,10 @@ class Terminal:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self.ports.free(step.text), encoding="utf-8")
             return
+        if isinstance(step, Look):
+            assert self._servers, f"line {step.line}: no server runs"
+            self._compare(self._servers[-1], step.shown)
+            return
         running = self._run(step)
         if running is not None and self._wants_a_port_that_is_taken(running):
             self.stop_servers()
@@ -130,7 +137,7 @@ class Terminal:
         try:
             if self._is_server(running, before, self.ports.named(text) - before):
                 self._servers.append(running)
-                self._compare(running)
+                self._compare(running, step.shown)
                 return None
         except BaseException:
             _kill(process)
@@ -163,21 +170,21 @@ class Terminal:
     def _judge(self, ended: Running) -> None:
         step, code = ended.step, ended.process.returncode
         assert code == step.code, f"{_what(step)}\nended with {code}:\n{self._output(ended)}"
-        self._compare(ended)
+        self._compare(ended, step.shown)
 
-    def _compare(self, running: Running) -> None:
+    def _compare(self, running: Running, shown: str) -> None:
         """Compare what was printed with what the page says; a server has some time for it."""
-        if not running.step.shown:
+        if not shown:
             return
-        end = time.monotonic() + 5
+        end = time.monotonic() + SOON
         output = self._output(running)
-        while not is_like(output, running.step.shown):
+        while not is_like(output, shown):
             over = running.process.poll() is not None or time.monotonic() > end
             output = self._output(running)
             if over:
                 break
             time.sleep(0.01)
-        assert is_like(output, running.step.shown), f"{_what(running.step)}\nprinted\n{output}"
+        assert is_like(output, shown), f"{_what(running.step)}\nprinted\n{output}"
 
     def _output(self, running: Running) -> str:
         return self.ports.shown(running.log.read_text(encoding="utf-8", errors="replace"))
