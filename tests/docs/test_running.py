@@ -143,9 +143,7 @@ def test_a_server_goes_on_beside_the_page_and_ends_with_it(tmp_path: Path) -> No
     assert not terminal.ports.listening()
 
 
-def test_what_a_server_prints_is_compared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_server_prints_is_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = "<!-- test: server -->\n```\nI: Listening on port 11112 ...{}\n```\n"
     page = SERVER.replace(" -od", " -v -od") + ECHO
     read(page + shown.format("Association Released"), tmp_path)
