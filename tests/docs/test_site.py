@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.docs.blocks import ROOT
 from tests.processes import run
+
+IMAGES = sorted((ROOT / "docs/images").glob("*.svg"))
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +47,12 @@ def test_links_out_of_the_folder_lead_to_pages_of_the_site(site: Path) -> None:
     text = (site / "reliability.html").read_text(encoding="utf-8")
     assert 'href="security.html"' in text
     assert 'href="tls.html"' in (site / "security.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [pytest.param(p, id=p.name) for p in IMAGES])
+def test_a_drawing_says_in_words_what_it_shows_and_has_dark_colours(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    names = {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(text).iter()}
+    assert {"title", "desc"} <= names
+    assert not {"script", "image", "a", "use"} & names
+    assert "prefers-color-scheme: dark" in text
