@@ -47,5 +47,6 @@ of the one above::
     -->
 
 `blocks.py` finds the blocks, `commands.py` takes shell apart, `plan.py` makes steps of them,
-`terminal.py` runs those, and `unrun.py` checks what is not run.
+`terminal.py` runs those, and `unrun.py` checks what is not run. ``python -m tests.docs PAGE`` does
+it for one page.
 """

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +16,12 @@ from typing import Self
 
 from tests.docs.plan import Command, Look, Save, Step
 from tests.docs.ports import Ports
-from tests.processes import tries
 
 PATIENCE = 40.0
 """Seconds for a command to end, or to listen."""
+
+LOOK = 0.05
+"""Seconds after which it is looked again whether a command listens."""
 
 SETTLED = 0.25
 """Seconds that what listens goes on before it is taken for a server: others end before."""
@@ -148,19 +149,23 @@ class Terminal:
 
     def _is_server(self, running: Running, before: set[int], named: set[int]) -> bool:
         listens: float | None = None
-        with self._explained(running):
-            for _ in tries("neither ends nor listens on a port of the page's", PATIENCE):
-                if running.process.poll() is not None:
-                    return False
-                now = time.monotonic()
-                ports = self.ports.listening() - before
-                if not ports:
-                    listens = None
-                elif listens is None:
-                    listens = now
-                elif now - listens > (SETTLED if ports >= named else 4 * SETTLED):
-                    return True
-        raise AssertionError
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.process.wait(LOOK)
+                return False
+            now = time.monotonic()
+            ports = self.ports.listening() - before
+            if not ports:
+                listens = None
+            elif listens is None:
+                listens = now
+            elif now - listens > (SETTLED if ports >= named else 4 * SETTLED):
+                return True
+        raise AssertionError(
+            f"{_what(running.step)}\nneither ends nor listens on a port of the page's:\n"
+            f"{self._output(running)}"
+        )
 
     def _wants_a_port_that_is_taken(self, ended: Running) -> bool:
         if ended.process.returncode == ended.step.code or not self._servers:
@@ -188,14 +193,6 @@ class Terminal:
 
     def _output(self, running: Running) -> str:
         return self.ports.shown(running.log.read_text(encoding="utf-8", errors="replace"))
-
-    @contextlib.contextmanager
-    def _explained(self, running: Running) -> Iterator[None]:
-        try:
-            yield
-        except AssertionError as error:
-            output = self._output(running)
-            raise AssertionError(f"{_what(running.step)}\n{error}:\n{output}") from None
 
 
 def is_like(output: str, shown: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import PAGES, Block, find_blocks, name_of
+from tests.docs.blocks import PAGES, ROOT, Block, find_blocks, name_of
 from tests.docs.plan import plan
 from tests.docs.terminal import Terminal
 from tests.docs.unrun import check
@@ -46,6 +46,13 @@ def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
 def test_what_is_not_run_is_right_as_far_as_can_be_seen(block: Block) -> None:
     assert block.can_run, "there is nothing to run here"
     check(block)
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=name_of(page)) for page in PAGES])
+def test_make_has_the_targets_that_a_page_names(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`make ([a-z-]+)`", page.read_text(encoding="utf-8")):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
 def test_little_is_not_run() -> None:

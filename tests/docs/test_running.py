@@ -153,6 +153,14 @@ def test_what_a_server_prints_is_compared(tmp_path: Path, monkeypatch: pytest.Mo
         read(page + shown.format("Association Aborted"), tmp_path / "2")
 
 
+def test_a_command_that_does_nothing_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.docs.terminal.PATIENCE", 0.2)
+    with pytest.raises(AssertionError, match="line 2: sleep 60\nneither ends nor listens"):
+        read("```sh\nsleep 60\n```\n", tmp_path)
+
+
 def test_a_server_that_does_not_end_cleanly_is_noticed(tmp_path: Path) -> None:
     page = (
         "```python\nimport signal, socket, sys\n"
