@@ -10,8 +10,9 @@ What counts is the word behind a fence:
 ``console``
     The same for the lines that begin with ``$``; what follows a command is its output.
 ``text``
-    The output of the command, or of the Python block, above it. ``...`` stands for anything.
-    A drawing, or a form of a command line, is a fence without a word.
+    The output of the command, or of the Python block, that is the block above it. ``...`` stands
+    for anything. Below any other block, and below one that is not run, it is only text; so is
+    what stands behind a fence without a word.
 ``python``
     A program of its own, which may ``await`` at its top level (as ``python -m asyncio`` may).
 any word, and a first line ``# name.ext``

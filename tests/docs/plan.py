@@ -66,14 +66,17 @@ def plan(blocks: Sequence[Block]) -> list[Step]:
     """Return what a reader does with the blocks of a page."""
     steps: list[Step] = []
     source = before = ""
+    above: Block | None = None
     for index, block in enumerate(blocks):
         name = file_name(block)
+        last, above = above, above if block.is_hidden else block
         if block.not_run:
             continue
         if "server" in block.flags:
             steps.append(Look(block.line, block.text))
         elif _is_output(block):
-            _shown(steps, block)
+            if "output" in block.flags or (last is not None and last.can_run and not last.not_run):
+                _shown(steps, block)
         elif block.language == "python" and name is None:
             if block.is_hidden and "continues" not in block.flags:
                 before += block.text + "\n"

@@ -33,7 +33,12 @@ def _param(name: str, blocks: list[Block]) -> object:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
-    "name", [_param(name, blocks) for name, blocks in _BLOCKS.items() if plan(blocks)]
+    "name",
+    [
+        _param(name, blocks)
+        for name, blocks in _BLOCKS.items()
+        if any(block.can_run for block in blocks)
+    ],
 )
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
     blocks = _BLOCKS[name]

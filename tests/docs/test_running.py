@@ -111,6 +111,16 @@ def test_another_output_than_the_page_says_is_noticed(tmp_path: Path) -> None:
         read("```console\n$ echo b\na\n```\n", tmp_path / "2")
 
 
+def test_text_below_what_is_not_run_is_only_text() -> None:
+    not_run = "<!-- not run: root -->\n```sh\nid\n```\n```text\nroot\n```\n"
+    assert plan(find_blocks("```text\na\n```\n```toml\na\n```\n```text\nb\n```\n" + not_run)) == []
+
+
+def test_an_output_of_nothing_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="line 3: the output of nothing"):
+        plan(find_blocks("<!-- test: output -->\n```json\n{}\n```\n"))
+
+
 def test_dots_stand_for_anything_and_nothing_else_does() -> None:
     assert is_like("a 17 ms \nb\nc\n", "a ... ms\n...\nc")
     assert not is_like("a 17 s", "a ... ms")
