@@ -88,8 +88,14 @@ def plan(blocks: Sequence[Block]) -> list[Step]:
         elif name is not None:
             steps += _file(name, block, blocks[index + 1 :])
         elif block.is_shell:
-            steps += _shell(block)
+            steps += (_judged(step, steps) for step in _shell(block))
     return steps
+
+
+def _judged(step: Command, so_far: Sequence[Step]) -> Command:
+    """Have a command that runs a saved file be judged by that."""
+    files = (save.text for save in so_far if isinstance(save, Save) and save.name in step.text)
+    return replace(step, is_ours=step.is_ours or any(map(_is_ours, files)))
 
 
 def _is_output(block: Block) -> bool:
@@ -128,7 +134,7 @@ def _program(name: str, source: str, block: Block) -> Iterator[Step]:
     yield _typed(block, shlex.join((sys.executable, str(FRAGMENT), name)), source)
 
 
-def _shell(block: Block) -> Iterator[Step]:
+def _shell(block: Block) -> Iterator[Command]:
     if block.language == "console":
         typed = list(split_transcript(block.text))
     else:
@@ -142,8 +148,11 @@ def _shell(block: Block) -> Iterator[Step]:
 def _typed(block: Block, command: str, source: str) -> Command:
     flags = list(block.flags)
     code = int(flags[flags.index("exit") + 1]) if "exit" in flags else 0
-    ours = re.search(r"\b(aiodicom[. ](storescp|dcmrecv|echoscp|run)|server\.run)\b", source)
-    return Command(block.line, command, code=code, is_ours=ours is not None)
+    return Command(block.line, command, code=code, is_ours=_is_ours(source))
+
+
+def _is_ours(source: str) -> bool:
+    return re.search(r"\b(aiodicom[. ](\w+scp|dcmrecv|run)|server\.run)\b", source) is not None
 
 
 def _shown(steps: list[Step], block: Block) -> None:

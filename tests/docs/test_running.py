@@ -12,6 +12,7 @@ from tests.docs.plan import Command, Save, plan
 from tests.docs.ports import Ports
 from tests.docs.terminal import Terminal, is_like
 from tests.docs.unrun import check_python, check_shell
+from tests.processes import tries
 
 SERVER = "```sh\npython -m aiodicom.storescp 11112 -ba 127.0.0.1 -od in\n```\n"
 ECHO = "```sh\npython -m aiodicom.echoscu 127.0.0.1 11112\n```\n"
@@ -71,16 +72,24 @@ def test_a_transcript_has_commands_and_what_they_printed() -> None:
 
 
 def test_ports_are_others_and_uids_are_not() -> None:
-    ports = Ports("104 11112 1.2.840.104.1 8080")
-    other = ports.free("x 11112 1.2.840.104.1 :104/ 11112")
+    page = "x 11112 1.2.840.104.1 1.2.104 :104/ 11112"
+    ports = Ports(page)
+    other = ports.free(page)
     assert "11112" not in other
-    assert "1.2.840.104.1" in other
-    assert ports.shown(other) == "x 11112 1.2.840.104.1 :104/ 11112"
+    assert ":104/" not in other
+    assert "1.2.840.104.1 1.2.104 " in other
+    assert ports.shown(other) == page
 
 
 def test_a_file_that_is_named_further_down_is_only_saved() -> None:
     steps = plan(find_blocks("```python\n# app.py\n```\n```sh\npython app.py\n```\n"))
     assert steps == [Save(2, "app.py", "# app.py\n"), Command(5, "python app.py")]
+
+
+def test_a_file_that_is_a_receiver_is_one_of_ours() -> None:
+    page = "```python\n# app.py\naiodicom.run()\n```\n```sh\npython app.py\npython no.py\n```\n"
+    steps = plan(find_blocks(page))
+    assert [step.is_ours for step in steps if isinstance(step, Command)] == [True, False]
 
 
 def test_a_file_that_nothing_names_is_run() -> None:
@@ -96,6 +105,23 @@ def test_a_command_that_fails_is_noticed(tmp_path: Path) -> None:
 def test_a_command_that_does_not_fail_as_it_should_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="ended with 0"):
         read("<!-- test: exit 3 -->\n```sh\ntrue\n```\n", tmp_path)
+
+
+def test_only_the_last_command_of_a_block_fails_as_it_should(tmp_path: Path) -> None:
+    read("<!-- test: exit 1 -->\n```sh\ntrue\nfalse\n```\n", tmp_path)
+
+
+def test_a_command_that_fails_in_a_pipe_is_noticed(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="ended with 1"):
+        read("```sh\nfalse | true\n```\n", tmp_path)
+
+
+def test_what_a_command_has_left_behind_is_ended(tmp_path: Path) -> None:
+    terminal = read("```sh\n(sleep 300 >/dev/null & echo $! >pid)\n```\n", tmp_path)
+    process = Path("/proc", (terminal.folder / "pid").read_text().strip(), "stat")
+    for _ in tries("it still runs"):
+        if not process.exists() or process.read_text().split()[2] == "Z":
+            return
 
 
 def test_folder_and_exported_variables_hold_for_the_next_command(tmp_path: Path) -> None:
@@ -148,6 +174,13 @@ def test_hidden_python_stands_before_and_behind_the_visible(tmp_path: Path) -> N
         read(page.format(3), tmp_path / "2")
 
 
+def test_what_is_continued_is_run_once() -> None:
+    steps = plan(
+        find_blocks("```python\na = 1\n```\n<!-- test: continues -->\n```python\nprint(a)\n```\n")
+    )
+    assert [step.text for step in steps if isinstance(step, Save)] == ["a = 1\nprint(a)\n"]
+
+
 def test_a_server_goes_on_beside_the_page_and_ends_with_it(tmp_path: Path) -> None:
     terminal = read(SERVER + ECHO, tmp_path)
     assert not terminal.ports.listening()
@@ -171,14 +204,21 @@ def test_a_command_that_does_nothing_is_not_waited_for(
         read("```sh\nsleep 60\n```\n", tmp_path)
 
 
-def test_a_server_that_does_not_end_cleanly_is_noticed(tmp_path: Path) -> None:
-    page = (
-        "```python\nimport signal, socket, sys\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
-        "listening = socket.create_server(('127.0.0.1', 11112))\nlistening.accept()\n```\n"
-    )
-    with pytest.raises(AssertionError, match="ended with 3"):
-        read(page, tmp_path)
+@pytest.mark.parametrize(
+    ("before", "complaint"),
+    [
+        ("import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))", "with 3"),
+        ("print('Traceback (most recent call last):')", "Traceback"),
+        ("# as aiodicom.run would not", "with 143"),
+    ],
+    ids=["its own code", "a traceback", "death where ours would end"],
+)
+def test_a_server_that_does_not_end_cleanly_is_noticed(
+    tmp_path: Path, before: str, complaint: str
+) -> None:
+    source = "import socket\nlistening = socket.create_server(('127.0.0.1', 11112))\n"
+    with pytest.raises(AssertionError, match=complaint):
+        read(f"```python\n{before}\n{source}listening.accept()\n```\n", tmp_path)
 
 
 def test_a_server_ends_where_another_one_wants_its_port(tmp_path: Path) -> None:
