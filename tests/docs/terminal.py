@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -39,13 +39,14 @@ exit $code
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Running:
     """A command that runs."""
 
     step: Command
     process: subprocess.Popen[bytes]
     log: Path
+    ports: set[int] = field(default_factory=set)
 
 
 class Terminal:
@@ -97,8 +98,9 @@ class Terminal:
             self._compare(self._servers[-1], step.shown)
             return
         running = self._run(step)
-        if running is not None and self._wants_a_port_that_is_taken(running):
-            self.stop_servers()
+        if running is not None and (in_the_way := self._in_the_way(running)):
+            for server in in_the_way:
+                self._stop(server)
             running = self._run(step)
         if running is not None:
             self._judge(running)
@@ -106,16 +108,18 @@ class Terminal:
     def stop_servers(self) -> None:
         """End what goes on beside the page, as Ctrl-C or a service manager would."""
         while self._servers:
-            server = self._servers[-1]
-            if server.process.poll() is None:
-                _tell_to_end(server.process)
-            code = server.process.wait(PATIENCE)
-            clean = (0,) if server.step.is_ours else (0, 128 + signal.SIGTERM)
-            output = self._output(server)
-            assert code in clean, f"{_what(server.step)}\nended with {code}:\n{output}"
-            assert "Traceback (" not in output, f"{_what(server.step)}\n{output}"
-            _kill(server.process)
-            self._servers.pop()
+            self._stop(self._servers[-1])
+
+    def _stop(self, server: Running) -> None:
+        if server.process.poll() is None:
+            _tell_to_end(server.process)
+        code = server.process.wait(PATIENCE)
+        clean = (0,) if server.step.is_ours else (0, 128 + signal.SIGTERM)
+        output = self._output(server)
+        assert code in clean, f"{_what(server.step)}\nended with {code}:\n{output}"
+        assert "Traceback (" not in output, f"{_what(server.step)}\n{output}"
+        _kill(server.process)
+        self._servers.remove(server)
 
     def _run(self, step: Command) -> Running | None:
         """Run a command; return it when it has ended, None where it is a server."""
@@ -161,16 +165,21 @@ class Terminal:
             elif listens is None:
                 listens = now
             elif now - listens > (SETTLED if ports >= named else 4 * SETTLED):
+                running.ports.update(ports)
                 return True
         raise AssertionError(
             f"{_what(running.step)}\nneither ends nor listens on a port of the page's:\n"
             f"{self._output(running)}"
         )
 
-    def _wants_a_port_that_is_taken(self, ended: Running) -> bool:
-        if ended.process.returncode == ended.step.code or not self._servers:
-            return False
-        return "ddress already in use" in self._output(ended)
+    def _in_the_way(self, ended: Running) -> list[Running]:
+        """Return the servers that have the port that a command wanted, or may have it."""
+        output = ended.log.read_text(encoding="utf-8", errors="replace")
+        if ended.process.returncode == ended.step.code or "ddress already in use" not in output:
+            return []
+        wanted = self.ports.named(output) or self.ports.named(self.ports.free(ended.step.text))
+        have = [server for server in self._servers if server.ports & wanted]
+        return have or list(self._servers)
 
     def _judge(self, ended: Running) -> None:
         step, code = ended.step, ended.process.returncode

@@ -228,6 +228,12 @@ def test_a_server_ends_where_another_one_wants_its_port(tmp_path: Path) -> None:
     assert not terminal.ports.listening()
 
 
+def test_a_server_on_another_port_goes_on(tmp_path: Path) -> None:
+    other = SERVER.replace("11112", "11113").replace("storescp", "echoscp").replace(" -od in", "")
+    terminal = read(other + SERVER + SERVER + ECHO.replace("11112", "11113"), tmp_path)
+    assert not terminal.ports.listening()
+
+
 def test_python_that_takes_what_is_not_there_is_noticed() -> None:
     check_python("import aiodicom\nfrom aiodicom.tls import TLS\naiodicom.Status.SUCCESS")
     with pytest.raises(AssertionError, match=r"aiodicom\.nothing"):
