@@ -9,6 +9,7 @@
 # make fuzz    coverage-guided fuzzing, five minutes; FUZZ_SECONDS=3600 make fuzz: an hour
 # make crash   500 kills, and power cuts at every moment of 400 histories: a quarter of an hour, needs strace
 # make hostile 100,000 peers that come and go, and a newcomer in a crowd: three minutes
+# make docs    the pages as a site, in build/docs
 # make options docs/options.md, from the commands' own tables
 # make conformance  docs/conformance.md, from storescp's defaults
 # make build   sdist and wheel, in dist/
@@ -24,7 +25,7 @@ MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=
 	--benchmark-sort=fullname --benchmark-columns=median,iqr,rounds
 
 .PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers bench-micro \
-	bench-micro-compare fuzz crash hostile options conformance build dcmtk systemd clean
+	bench-micro-compare fuzz crash hostile docs options conformance build dcmtk systemd clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
@@ -82,6 +83,9 @@ crash: $(INSTALLED)
 hostile: $(INSTALLED)
 	$(BIN)/python -m tests.hostile.cycles 100000
 	$(BIN)/python -m tests.hostile.crowd 60
+
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -W --keep-going -q -j auto docs build/docs
 
 options: $(INSTALLED)
 	$(BIN)/python -m tests.options_page

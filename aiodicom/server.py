@@ -299,7 +299,13 @@ class Server:
         self._listened_on = []
 
     async def converse(self, connected: socket.socket) -> None:
-        """Serve a connection that somebody else has accepted, until there is none."""
+        """Serve a connection that somebody else has accepted, until there is none.
+
+        Parameters
+        ----------
+        connected : socket.socket
+            A TCP connection; it is the server's from now on.
+        """
         self._connections.take(connected, self._listeners)
         await self._connections.wait_empty(math.inf)
 

@@ -143,7 +143,7 @@ def _report(asked: argparse.Namespace) -> int:
 
     save(asked.to / "results.json", runs)
     drawn = [name for each in runs for name in draw(each, asked.to)]
-    (asked.to / "tables.md").write_text(as_markdown(runs) + "\n", encoding="utf-8")
+    (asked.to / "tables.md").write_text("# Tables\n\n" + as_markdown(runs) + "\n", encoding="utf-8")
     say(f"written to {asked.to}: results.json, tables.md, {', '.join(drawn)}")
     return 0
 

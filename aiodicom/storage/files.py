@@ -201,6 +201,11 @@ class FileStorage:
     def admit(self, info: AssociationInfo) -> None:
         """Let an association in, where there is room for what it may send.
 
+        Parameters
+        ----------
+        info : AssociationInfo
+            Who asks.
+
         Raises
         ------
         AssociationRejected

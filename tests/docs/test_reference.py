@@ -1,0 +1,90 @@
+"""The reference has every public name and no other, each with what a caller must know."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import importlib.util
+import inspect
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import aiodicom
+from tests.docs.blocks import ROOT
+
+MODULES = ("announcing", "events", "http", "monitor", "testing", "tls")
+"""Those that are public beside `aiodicom`, where they are there."""
+
+REFERENCE = {
+    page.stem: page.read_text(encoding="utf-8") for page in (ROOT / "docs/reference").glob("*.md")
+}
+
+GIVEN = ("DatasetStream", "Requestor", "Server")
+"""Classes that are not made by who uses them."""
+
+INTERNAL = ("feed", "fail", "refuse", "hurry", "close")
+"""Methods of `DatasetStream` that a server calls, and no handler."""
+
+
+def _callables() -> Iterator[object]:
+    for name in aiodicom.__all__:
+        value = getattr(aiodicom, name)
+        if inspect.isclass(value):
+            if name not in GIVEN and not issubclass(value, enum.Enum):
+                yield pytest.param(value, id=name)
+            for method, function in inspect.getmembers(value, inspect.isfunction):
+                if _is_shown(name, method, function):
+                    yield pytest.param(function, id=f"{name}.{method}")
+        elif callable(value) and name != "run":  # the parameters of serve
+            yield pytest.param(value, id=name)
+
+
+def _is_shown(name: str, method: str, function: Callable[..., object]) -> bool:
+    if method[0] == "_" or not function.__module__.startswith("aiodicom"):
+        return False
+    return bool(function.__doc__) and not (name == "DatasetStream" and method in INTERNAL)
+
+
+def test_every_public_name_is_in_the_reference_once_and_no_other() -> None:
+    directive = re.compile(
+        r"^\.\. auto(?:class|function|exception):: aiodicom\.(\w+)$", re.MULTILINE
+    )
+    named = [name for text in REFERENCE.values() for name in directive.findall(text)]
+    assert sorted(named) == sorted(set(aiodicom.__all__) - {"__version__"})
+
+
+@pytest.mark.parametrize(
+    "name", [m for m in MODULES if importlib.util.find_spec(f"aiodicom.{m}") is not None]
+)
+def test_every_public_module_has_a_page(name: str) -> None:
+    assert f".. automodule:: aiodicom.{name}\n" in REFERENCE.get(name, "")
+    assert f"\n{name}\n" in REFERENCE["index"], "the page is in no toctree"
+    module = importlib.import_module(f"aiodicom.{name}")
+    assert module.__all__
+
+
+@pytest.mark.parametrize("function", list(_callables()))
+def test_what_can_be_called_says_what_it_takes(function: object) -> None:
+    assert callable(function)
+    text = inspect.getdoc(function) or ""
+    assert text
+    if text.startswith("See `"):
+        return
+    sections = text.partition("\nParameters\n")[2] or text.partition("\nAttributes\n")[2]
+    said = {
+        name.strip()
+        for line in re.findall(r"^(\*{0,2}\w+(?:, \w+)*)(?: :.*)?$", sections, re.MULTILINE)
+        for name in line.lstrip("*").split(",")
+    }
+    assert _parameters(function) <= said
+
+
+def _parameters(function: object) -> set[str]:
+    assert callable(function)
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # an exception without a constructor of its own
+        return set()
+    return set(parameters) - {"self", "args", "kwargs"}
