@@ -27,9 +27,11 @@ from aiodicom.errors import (
     ProtocolError,
     Refused,
 )
+from aiodicom.events import ConnectionRefused, Event, How, ProposalRejected
 from aiodicom.failures import log_failure
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.seldom import Seldom
+from aiodicom.telling import Telling
 from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response
 from aiodicom.wire.negotiation import (
     Agreement,
@@ -90,8 +92,8 @@ class Service:
         Counts an association in; raises `AssociationRejected` where there is no room for it.
     leave : callable
         Counts an association out that was counted in, or was not let in.
-    on_ended : callable or None
-        Told of an association that was accepted and has ended, after its last handler.
+    tell : callable or None
+        Told of what happens; None where nobody watches.
     parameters_level : int
         The level that the parameters of an association, with its presentation contexts, are
         logged with.
@@ -110,7 +112,7 @@ class Service:
     access: AccessRules | None = None
     admit: Callable[[AssociationInfo], None] = lambda _: None
     leave: Callable[[AssociationInfo], None] = lambda _: None
-    on_ended: Callable[[AssociationInfo], None] | None = None
+    tell: Callable[[Event], None] | None = None
     parameters_level: int = logging.DEBUG
     rest: float = 0
     seldom: Seldom = field(default_factory=Seldom)
@@ -158,7 +160,10 @@ class Association:
         self._was_receiving = False
         self._stopping = False
         self._is_counted = False
+        self._is_rejected = False
         self._early: AssociationClosed | None = None  # of a release that a dataset did not expect
+        self._telling: Telling | None = None
+        self._outcome: tuple[How, str] | None = None
 
     # What comes from the connection ----------------------------------------------------------
 
@@ -171,12 +176,14 @@ class Association:
             dataset = None
             if event.command.has_dataset:
                 dataset = self.receiving = DatasetStream(self._upper.discard_dataset)
+            if self._telling is not None:
+                self._telling.begun(event, dataset)
             self._inbox.append((event, dataset))
             self._waiting += SMALL + event.size
             if self._waiting >= CROWDED * SMALL:
                 self._link.crowded(self._waiting)
         elif isinstance(event, Abort):
-            self.lost(AssociationAborted(event.source, event.reason))
+            self.lost(AssociationAborted(event.source, event.reason), "aborted")
         elif isinstance(event, ReleaseRequest):
             if self.receiving is not None:
                 self._early = AssociationClosed("released in the middle of a dataset")
@@ -195,13 +202,16 @@ class Association:
             self.receiving.refuse(Refused(Status.OUT_OF_RESOURCES, comment))
         if fragment.is_last:
             self.receiving = None
+            if self._telling is not None:
+                self._telling.completed()
             if self._stopping:
                 self._wake()
 
-    def lost(self, error: AssociationClosed) -> None:
+    def lost(self, error: AssociationClosed, how: How = "lost") -> None:
         """Hear that the association has ended without release."""
         if self._end is None:
             self._end = error
+            self._outcome = how, str(error)
             self._was_receiving = self.receiving is not None
         if self.receiving is not None:
             self.receiving.fail(error)
@@ -224,14 +234,13 @@ class Association:
         """Run the association from its request to its end."""
         try:
             if await self._negotiated():
-                try:
-                    await self._serve_messages()
-                finally:
-                    self._tell_ended()
+                await self._serve_messages()
         except ProtocolError as error:
+            self._outcome = "violated", str(error)
             self._aborted(logging.ERROR, "violated", str(error))
             self._upper.abort(2, error.reason)
         except AbortAssociation as wish:
+            self._outcome = "handler", str(wish) or "a handler wants it"
             self._aborted(logging.WARNING, "wished", str(wish) or "a handler wants it")
         except AssociationAborted:
             logger.info("Association Aborted")
@@ -251,13 +260,13 @@ class Association:
         key = self.info.address, kind
         self._service.seldom.log(logger, level, key, "Association Aborted: %s", escape(why))
 
-    def _tell_ended(self) -> None:
-        if self._service.on_ended is not None:
-            try:
-                self._service.on_ended(self.info)
-            except Exception as error:
-                what = "What follows the end of an association failed"
-                log_failure(logger, what, error, self._service.seldom)
+    def tell_end(self) -> None:
+        """Tell that the conversation is over, in whatever way."""
+        how, text = self._outcome or ("failed", "a bug of aiodicom's")
+        if self._telling is not None:
+            self._telling.ended(how, text)
+        elif self._service.tell is not None and not self._is_rejected:
+            self._service.tell(ConnectionRefused(self.info.address, "unanswered", text))
 
     async def _negotiated(self) -> bool:
         service, request = self._service, self.info.request
@@ -276,6 +285,8 @@ class Association:
         self._window = agreement.window or CROWDED
         self._upper.accept(agreement.accept)
         self._link.flush()
+        if service.tell is not None:
+            self._telling = Telling(service.tell, self.info, agreement.contexts)
         logger.info("Association Accepted")
         log_lines(logger, service.parameters_level, accept_lines, agreement.accept)
         return True
@@ -328,6 +339,9 @@ class Association:
         )
         if self._end is None:
             self._upper.reject(AssociateReject(*triple))
+            self._is_rejected = True
+            if self._service.tell is not None:
+                self._service.tell(ProposalRejected(self.info, *triple, str(rejection)))
 
     async def _serve_messages(self) -> None:
         if self._window == 1:
@@ -341,8 +355,10 @@ class Association:
         if self._inbox and isinstance(self._inbox[0], ReleaseRequest):
             logger.info("Association Released")
             self._upper.respond_to_release()
+            self._outcome = "released", ""
         else:
             logger.info("Association Aborted: the server stops")
+            self._outcome = "stopped", "the server stops"
             self._upper.abort()
 
     async def _next(self) -> _Arrival | None:
@@ -481,8 +497,13 @@ class Association:
         self._respond(message, answer)
 
     def _respond(self, message: Message, answer: Answer) -> None:
-        if not self._upper.can_send:
-            return
+        can_send = self._upper.can_send
+        if can_send:
+            self._send(message, answer)
+        if self._telling is not None:
+            self._telling.answered(message, answer.status, answer.comment, is_sent=can_send)
+
+    def _send(self, message: Message, answer: Answer) -> None:
         response = encode_response(message.command, answer.status, answer.comment, answer.offending)
         if logger.isEnabledFor(logging.DEBUG):
             sent = CommandSet.decode(response)

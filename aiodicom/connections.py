@@ -15,6 +15,7 @@ import anyio
 from aiodicom.accepting import Accepting
 from aiodicom.describe import escape
 from aiodicom.errors import AssociationRejected
+from aiodicom.events import ConnectionRefused, Refusal
 from aiodicom.handshakes import why_no_tls
 from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import AssociationInfo
@@ -30,6 +31,9 @@ logger = logging.getLogger("aiodicom.server")
 
 LAST_WORDS = 1.0
 """Seconds that peers have to take our A-ABORT when the server stops."""
+
+LAST_MOMENT = 0.1
+"""Seconds that connections which were closed without them have to be gone."""
 
 _CONNECTIONS, _ASSOCIATIONS, _TITLE = "connections ", "associations ", "title "
 """What is counted of an address or a title, in the tally."""
@@ -99,8 +103,10 @@ class Connections:
         for connection in list(self.made):
             connection.abort()
         await self.wait_empty(LAST_WORDS)
-        for connection in list(self.made):
-            connection.kill()
+        if self.made:
+            for connection in list(self.made):
+                connection.kill()
+            await self.wait_empty(LAST_MOMENT)
 
     async def wait_empty(self, seconds: float) -> bool:
         """Wait until there is no connection and no handler left; tell whether that came true."""
@@ -117,8 +123,14 @@ class Connections:
         except OSError:
             logger.info("The connection was lost before it was served")
             accepted.close()
+            self._refused("", "silent", "it was lost before it was served")
             return
         self._open(accepted, address)
+
+    def _refused(self, address: str, reason: Refusal, text: str) -> None:
+        tell = self._around.service.tell
+        if tell is not None:
+            tell(ConnectionRefused(address, reason, text))
 
     # Opening -------------------------------------------------------------------------------------
 
@@ -130,6 +142,7 @@ class Connections:
             message = "A connection from %s is closed: its address is not allowed"
             service.seldom.log(logger, logging.WARNING, (host, "address"), message, host)
             accepted.close()
+            self._refused(host, "address", "its address is not allowed")
             return
         too_many = self._count_in(host)
         if too_many is not None:
@@ -137,6 +150,7 @@ class Connections:
             service.seldom.log(logger, logging.WARNING, key, message, too_many)
             accepted.close()
             self._uncount(host)
+            self._refused(host, "too many", f"too many connections{too_many}")
             return
         accepted.setblocking(False)
         number = self._accepted = self._accepted + 1
@@ -155,6 +169,7 @@ class Connections:
         except OSError as error:
             logger.info("A connection from %s failed at once: %s", peer[0], error)
             accepted.close()
+            self._refused(peer[0], "silent", f"it failed at once: {error}")
 
     async def _connect_tls(
         self, factory: Callable[[], AcceptorConnection], accepted: socket.socket, peer: str
@@ -177,25 +192,31 @@ class Connections:
 
     def _has_no_tls(self, peer: str, error: OSError, handshake: Handshake, seconds: float) -> None:
         """Say why a handshake has failed: all the lines of that are made here."""
+        reason: Refusal = "tls"
         if isinstance(error, SSLError):
             level, why = logging.WARNING, escape(why_no_tls(error))
         elif isinstance(error, ConnectionAbortedError):  # so both loops say that it lasts too long
             level, why = logging.WARNING, f"its handshake takes longer than {seconds:g} s"
         elif handshake.is_silent:  # a probe
             level, why = logging.INFO, "it has closed the connection without a word"
+            reason = "silent"
         else:
             level = logging.WARNING
             why = "it has closed the connection in the middle of the handshake, as who does not"
             why += " trust our certificate may"
         seldom = self._around.service.seldom
         seldom.log(logger, level, (peer, why), "No TLS connection with %s: %s", peer, why)
+        self._refused(peer, reason, why)
 
     def _opened(self, number: int, accepted: socket.socket, task: asyncio.Task[None]) -> None:
         self.opening.discard(task)
         if task.cancelled():  # perhaps before it began
             accepted.close()
         if number in self._unmade:
-            self._count_out(self._unmade.pop(number))
+            address = self._unmade.pop(number)
+            self._count_out(address)
+            if task.cancelled():
+                self._refused(address, "tls", "the server stopped during the handshake")
         self._changed.set()
 
     # Called by connections -----------------------------------------------------------------------

@@ -20,13 +20,22 @@ __all__ = [
     "AssociationEnded",
     "ConnectionRefused",
     "Event",
+    "How",
     "ProposalRejected",
+    "Refusal",
     "RequestBegun",
     "RequestEnded",
     "ServerListening",
     "ServerStopping",
     "Watcher",
 ]
+
+
+Refusal = Literal["silent", "address", "too many", "tls", "no proposal", "protocol", "unanswered"]
+"""Why a connection has come to no association; see `ConnectionRefused`."""
+
+How = Literal["released", "aborted", "lost", "violated", "handler", "stopped", "failed"]
+"""How an association has ended; see `AssociationEnded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +64,24 @@ class ServerStopping:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRefused:
-    """A connection ended before there was a proposal to answer.
+    """A connection has ended, and no proposal of an association was answered.
 
     Parameters
     ----------
     address : str
-        The peer's IP address.
+        The peer's IP address; empty where it had gone before anybody asked.
     reason : str
         ``"address"``: nobody is let in from there. ``"too many"``: there were as many as may be.
-        ``"tls"``: the handshake failed. ``"no proposal"``: no A-ASSOCIATE-RQ came in time, or at
-        all, though bytes did. ``"protocol"``: what came was no A-ASSOCIATE-RQ.
+        ``"tls"``: the handshake failed. ``"silent"``: it was closed without a byte, as probes
+        do. ``"no proposal"``: no A-ASSOCIATE-RQ came in time, or at all, though bytes did.
+        ``"protocol"``: what came was no A-ASSOCIATE-RQ. ``"unanswered"``: one came, and before
+        it was answered its peer had gone, the server stopped, or `authorize` aborted.
     text : str
         The same in words, for people.
     """
 
     address: str
-    reason: Literal["address", "too many", "tls", "no proposal", "protocol"]
+    reason: Refusal
     text: str
 
 
@@ -120,9 +131,9 @@ class AssociationEnded:
     association : AssociationInfo
         Whose.
     how : str
-        ``"released"``; ``"aborted"`` by its peer; ``"lost"``: the connection, or a deadline, is
-        gone; ``"violated"``: the peer broke the protocol; ``"handler"``: a handler wanted its end;
-        ``"stopped"``: the server stops; ``"failed"``: a bug of ours.
+        ``"released"``; ``"aborted"`` by its peer; ``"lost"``: the connection has gone, or a
+        deadline has passed; ``"violated"``: the peer broke the protocol; ``"handler"``: a handler
+        wanted its end; ``"stopped"``: the server stops; ``"failed"``: a bug of ours.
     text : str
         Why, in words; empty for a release.
     seconds : float
@@ -130,7 +141,7 @@ class AssociationEnded:
     """
 
     association: AssociationInfo
-    how: Literal["released", "aborted", "lost", "violated", "handler", "stopped", "failed"]
+    how: How
     text: str
     seconds: float
 
@@ -138,6 +149,9 @@ class AssociationEnded:
 @dataclass(slots=True, eq=False)
 class RequestBegun:
     """A request has come, C-STORE and C-ECHO and what is refused alike; its dataset may follow.
+
+    It may wait for its turn before a handler hears of it. Responses, C-CANCEL and what cannot be
+    answered (without a Message ID, or in a context that was never proposed) are no requests.
 
     Parameters
     ----------
@@ -199,14 +213,17 @@ class RequestEnded:
     request : RequestBegun
         Which; the same object as when it began.
     status : int or None
-        What was answered; None where the association ended before.
+        What it came to; None where the association ended before. A success means that the handler
+        has done what it promises, also where nobody could be told of it any more.
     comment : str
         Error Comment (0000,0902) of the answer, or why there is none.
     seconds : float
         From its beginning to the answer.
     settled : float or None
         Seconds from the last fragment of its dataset to the answer: what a sender waits for a
-        success to be durable. None without a dataset, or where its end never came.
+        success to be durable. None without a dataset, or where its end had not come by then.
+    answered : bool
+        Whether `status` was sent: the association may have ended meanwhile.
     """
 
     request: RequestBegun
@@ -214,6 +231,7 @@ class RequestEnded:
     comment: str
     seconds: float
     settled: float | None
+    answered: bool = True
 
 
 Event = (

@@ -13,6 +13,7 @@ from aiodicom.association import Association, Service
 from aiodicom.certificate import PeerCertificate
 from aiodicom.deadlines import Deadline, Deadlines
 from aiodicom.errors import AbortReason, AssociationLost, ProtocolError
+from aiodicom.events import ConnectionRefused, Refusal
 from aiodicom.failures import log_failure
 from aiodicom.limits import Limits, Timeouts
 from aiodicom.requests import AssociationInfo
@@ -38,6 +39,10 @@ _WRITING: Final = "our bytes to be taken"
 _CLOSE: Final = "the connection to be closed"
 
 _AWAITING_CLOSE: Final = State.STA13
+
+# Why there is no association, until there is one.
+_SILENT: Final[tuple[Refusal, str]] = "silent", "it was closed without a byte"
+_NO_PROPOSAL: Final[tuple[Refusal, str]] = "no proposal", "it was closed before an A-ASSOCIATE-RQ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
     __slots__ = (
         "_account", "_around", "_crowd", "_drained", "_due", "_loop", "_pace",
         "_reading_paused", "_timer", "_timer_due", "_transport", "_upper", "_waiting",
-        "_writing_paused", "association", "number", "peer", "task",
+        "_why_none", "_writing_paused", "association", "number", "peer", "task",
     )  # fmt: skip
 
     def __init__(
@@ -112,6 +117,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._upper = UpperLayer(Role.ACCEPTOR, self._account, maximum_length, surroundings.sizes)
         self._transport: asyncio.Transport | None = None
         self.peer = peer
+        self._why_none = _SILENT
         # Flow control.
         self._crowd = 0  # bytes of messages that wait, where they are many
         self._reading_paused = False
@@ -162,6 +168,8 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         else:
             self._watch_part()
         if self._upper.closing or self.association is None:
+            if self._why_none is _SILENT:
+                self._why_none = _NO_PROPOSAL
             self.flush()  # what the upper layer has answered by itself
 
     def eof_received(self) -> bool:
@@ -174,6 +182,8 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._account.close()
         if self.association is not None:
             self.association.lost(AssociationLost("the connection is lost"))
+        elif (tell := self._around.service.tell) is not None:
+            tell(ConnectionRefused(self.peer[0], *self._why_none))
         self._transport = None
         self.resume_writing()
         if self.task is None or self.task.done():
@@ -214,6 +224,8 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             log_failure(logger, "An association failed; this is a bug of aiodicom's", error)
             self._upper.abort(2, AbortReason.NOT_SPECIFIED)
             self.flush()
+        assert self.association is not None
+        self.association.tell_end()
         if self._transport is None:
             self._around.on_gone(self)
 
@@ -222,8 +234,9 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         if self.association is not None:
             key, seldom = (self.peer[0], "violated"), self._around.service.seldom
             seldom.log(logger, logging.ERROR, key, "Association Aborted: %s", error)
-            self.association.lost(AssociationLost(str(error)))
+            self.association.lost(AssociationLost(str(error)), "violated")
         else:
+            self._why_none = "protocol", str(error)
             logger.info("Not an association from %s: %s", self.peer[0], error)
         self.flush()
 
@@ -395,6 +408,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         error = AssociationLost(why)
         if self.association is None:
             logger.info("No association from %s: %s", self.peer[0], error)
+            self._why_none = "no proposal", why
             self._upper.artim_expired()
         else:
             self.association.lost(error)
@@ -422,7 +436,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         """End now: A-ABORT, and whatever handler still runs is cancelled."""
         self._upper.abort()
         if self.association is not None:
-            self.association.lost(AssociationLost("the server has stopped"))
+            self.association.lost(AssociationLost("the server has stopped"), "stopped")
         if self.task is not None:
             self.task.cancel()
         self.flush()

@@ -18,6 +18,7 @@ from aiodicom.ae_titles import check_ae_title
 from aiodicom.association import Service
 from aiodicom.connections import Connections
 from aiodicom.describe import uid_name
+from aiodicom.events import ServerListening, ServerStopping, Watcher
 from aiodicom.limits import Limits, Timeouts
 from aiodicom.listening import listen, listen_now, why_not_listening
 from aiodicom.open_files import raise_open_files_limit
@@ -26,6 +27,7 @@ from aiodicom.reloading import Reloading
 from aiodicom.running import StoppedEarly, run_here, run_worker
 from aiodicom.shares import Share, Shares
 from aiodicom.systemd import Notifier
+from aiodicom.watching import Watchers
 from aiodicom.wire.buffers import SLAB_SIZE, Pool
 from aiodicom.wire.negotiation import VERIFICATION
 from aiodicom.worker import Worker
@@ -66,6 +68,7 @@ class Server:
         grace: float = 5,
         workers: int = 1,
         sockets: Sequence[socket.socket] | None = None,
+        watchers: Sequence[Watcher] = (),
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError(f"{port} is no TCP port: 0 to 65535")
@@ -84,14 +87,16 @@ class Server:
         self._grace = grace
         self._workers = workers
         self._worker: Worker | None = None
+        self._watchers = Watchers(watchers, service.seldom)
         self._share = Share(Shares())
         self._connections = Connections(self._share, ssl)
         self._given = sockets
         self._sockets: list[socket.socket] = []
         self._handlers = contextlib.AsyncExitStack()
         parts = (service.access, ssl, service.store, service.echo)
-        self._reloading = Reloading((*parts, service.authorize))
+        self._reloading = Reloading((*parts, service.authorize, *watchers))
         self._surroundings: Surroundings | None = None
+        self._has_listened = False
         self._stopped = asyncio.Event()
         self._ended = asyncio.Event()
         self._starting: anyio.CancelScope | None = None
@@ -165,6 +170,7 @@ class Server:
                 admit=connections.admit,
                 leave=connections.leave,
                 object_bytes=self._limits.object_bytes,
+                tell=self._watchers.teller,
             ),
             self._limits,
             self._timeouts,
@@ -172,6 +178,8 @@ class Server:
             connections.has_lost,
         )
         try:
+            if self._worker is None:
+                self._watchers.share(1)
             with anyio.CancelScope() as self._starting:
                 await self._set_up()
             if self._starting.cancelled_caught or self._stopped.is_set():
@@ -180,12 +188,14 @@ class Server:
             for given in self._given or ():
                 given.close()
             with anyio.CancelScope(shield=True):
-                await self._handlers.aclose()
+                await self._leave_handlers()
             raise
         finally:
             self._starting = None
             self._start_ended.set()
         connections.accept(self._sockets, self._surroundings)
+        self._has_listened = True
+        self._watchers.tell(ServerListening(self.ae_title, tuple(self.addresses)))
 
     async def _set_up(self) -> None:
         if logger.isEnabledFor(self._service.parameters_level):
@@ -210,10 +220,18 @@ class Server:
 
     async def _enter_handlers(self) -> None:
         service = self._service
-        handlers = {id(h): h for h in (service.store, service.echo, service.authorize, self._ssl)}
-        for handler in handlers.values():
-            if isinstance(handler, contextlib.AbstractAsyncContextManager):
-                await self._handlers.enter_async_context(handler)
+        parts = (service.store, service.echo, service.authorize, self._ssl)
+        entered = {id(part): part for part in (*self._watchers, *parts)}  # left in reverse
+        for part in entered.values():
+            if isinstance(part, contextlib.AbstractAsyncContextManager):
+                await self._handlers.enter_async_context(part)
+
+    async def _leave_handlers(self) -> None:
+        try:
+            await self._handlers.aclose()
+        finally:
+            if self._worker is None:
+                self._watchers.close()
 
     async def stop(self, grace: float | None = None) -> None:
         """Stop listening, let running stores end, then abort.
@@ -246,7 +264,7 @@ class Server:
                 with anyio.CancelScope(shield=True):
                     self._connections.stop()
                     await self._connections.abort()
-                    await self._handlers.aclose()
+                    await self._leave_handlers()
             finally:  # whoever waits for us is not to blame for a handler
                 self._ended.set()
 
@@ -255,6 +273,8 @@ class Server:
         connections = self._connections
         connections.stop_accepting()
         self._close_sockets()
+        if self._has_listened:
+            self._watchers.tell(ServerStopping())
         with anyio.CancelScope(deadline=self._deadline) as self._patience:
             grace = self._deadline - asyncio.get_running_loop().time()
             if not await connections.wait_empty(min(LINGER, grace / 2)):
@@ -314,7 +334,12 @@ class Server:
             run_here(self, Notifier(), connected, is_last=is_last)
             return
         shares, notifier, given = Shares(self._workers), Notifier(), self._given
-        self._listen(listen_now(self._host, self._port) if given is None else given)
+        self._watchers.share(self._workers)
+        try:
+            self._listen(listen_now(self._host, self._port) if given is None else given)
+        except BaseException:
+            self._watchers.close()
+            raise
 
         def tell_ready() -> None:
             logger.info("Listening on %s, %d workers", self.where, self._workers)
@@ -328,16 +353,19 @@ class Server:
                 notifier,
                 on_ready=tell_ready,
                 on_stopping=self._close_sockets,
+                on_restarted=self._watchers.restarted,
                 grace=self._grace,
                 is_last=is_last,
             ).run()
         finally:
             self._close_sockets()
+            self._watchers.close()
 
     def _work(self, worker: Worker) -> None:
         """Be one of several workers, in its process."""
         self._worker, self._share = worker, worker.share
         self._connections = Connections(worker.share, self._ssl)
+        self._watchers.work(worker.share.index)
         run_worker(self, worker)
 
     async def reload(self) -> bool:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ParamSpec
 
 from aiodicom.access import AccessRules
 from aiodicom.association import Service
+from aiodicom.events import Watcher
 from aiodicom.limits import Limits, Timeouts
-from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
+from aiodicom.requests import Authorize, EchoHandler, StoreHandler
 from aiodicom.server import Server
 from aiodicom.wire.negotiation import make_policy
 
@@ -33,7 +34,7 @@ def serve(
     echo: EchoHandler | None = None,
     authorize: Authorize | None = None,
     access: AccessRules | None = None,
-    on_ended: Callable[[AssociationInfo], None] | None = None,
+    watchers: Sequence[Watcher] = (),
     ae_title: str = "AIODICOM",
     host: str | None = None,
     port: int = 11112,
@@ -63,9 +64,9 @@ def serve(
         Awaited before an association is accepted; raises `AssociationRejected`.
     access : Access or AccessFile, optional
         Who may associate; asked before `authorize`. By default everybody.
-    on_ended : callable, optional
-        Called when an association that was accepted has ended, after its last handler. It
-        returns at once.
+    watchers : sequence of callable, optional
+        Each is called with every event of `aiodicom.events`, and returns at once. One that is an
+        asynchronous context manager as well is entered before the handlers, and left after them.
     ae_title : str
         The server's own AE title.
     host : str, optional
@@ -114,7 +115,7 @@ def serve(
         contexts=contexts,
     )
     return Server(
-        Service(policy, store, echo, authorize, access, on_ended=on_ended),
+        Service(policy, store, echo, authorize, access),
         ae_title=ae_title,
         host=host,
         port=port,
@@ -124,6 +125,7 @@ def serve(
         grace=grace,
         workers=workers,
         sockets=sockets,
+        watchers=watchers,
     )
 
 

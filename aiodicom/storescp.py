@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
@@ -32,7 +32,8 @@ from aiodicom.cli.receiving import (
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.templates import reception_command, study_command
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
-from aiodicom.requests import AssociationInfo, StoreHandler
+from aiodicom.events import AssociationEnded, Event, Watcher
+from aiodicom.requests import StoreHandler
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage
 from aiodicom.storage.schemes import Layout, Names
@@ -300,7 +301,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     Failed
         Where there cannot be one.
     """
-    on_ended: Callable[[AssociationInfo], None] | None = None
+    watchers: tuple[Watcher, ...] = ()
     handlers: list[Any] = []
     store: StoreHandler = ignore
     workers = settings["workers"]
@@ -329,8 +330,12 @@ def make_server(settings: Mapping[str, Any]) -> Server:
         )
         handlers = [actions, store]
 
-        def on_ended(info: AssociationInfo) -> None:
-            studies.association_ended(info.number)
+        def end_association(event: Event) -> None:
+            if isinstance(event, AssociationEnded):
+                studies.association_ended(event.association.number)
+
+        if workers == 1 and settings["sorting"] is not None:  # else there are no studies
+            watchers = (end_association,)
 
     receiving = Receiving(
         Trials(
@@ -341,7 +346,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
             abort_after=settings["abort_after"],
         ),
         authorize=admission(refuses=settings["refuses"], rejects=settings["rejects"]),
-        on_ended=on_ended,
+        watchers=watchers,
         rest=settings["sleep_after"] or 0,
     )
     return server_of(settings, policy_of(settings, verifies=settings["verifies"]), receiving)

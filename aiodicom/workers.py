@@ -84,6 +84,9 @@ class Workers:
         Called in the parent when all of them are ready.
     on_stopping : callable
         Called in the parent before they are told to stop.
+    on_restarted : callable
+        Called in the parent with the index of a worker that had served and has died, before it is
+        replaced.
     grace : float
         Seconds that they have to end, besides what every one needs.
     is_last : bool
@@ -99,6 +102,7 @@ class Workers:
         *,
         on_ready: Callable[[], None],
         on_stopping: Callable[[], None],
+        on_restarted: Callable[[int], None] = lambda _: None,
         grace: float,
         is_last: bool = False,
     ) -> None:
@@ -109,6 +113,7 @@ class Workers:
         self._alive_at = 0.0
         self._on_ready = on_ready
         self._on_stopping = on_stopping
+        self._on_restarted = on_restarted
         self._grace = grace
         self._is_last = is_last
         self._children: dict[int, _Child] = {}
@@ -261,6 +266,8 @@ class Workers:
             delay = self._delay(child)
             logger.error("%s has ended with %s: replaced in %.1f s", child.name, how, delay)
             logger.debug("What it has ended with", exc_info=child.error())
+            if child.is_ready:
+                self._on_restarted(child.index)
 
     def _take_in_orphans(self) -> None:
         """Let go of processes that others have left behind, such as what commands have started."""

@@ -10,7 +10,6 @@ import pytest
 from aiodicom import (
     AbortAssociation,
     AssociationInfo,
-    AssociationRejected,
     Server,
     Status,
     StoreRequest,
@@ -545,69 +544,6 @@ async def test_an_authorize_hook_aborts_instead_of_an_answer() -> None:
         assert await peer.aborted() == Abort(0, 0)
         await peer.half_close()
         assert await peer.closed()
-
-
-# Associations that have ended ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("way", ["release", "abort", "cut", "violation"])
-async def test_the_end_is_told_once_however_it_comes(way: str) -> None:
-    ended: list[int] = []
-    async with (
-        serving(on_ended=lambda info: ended.append(info.number)) as server,
-        Peer(server.port) as peer,
-    ):
-        await peer.associate()
-        assert ended == []
-        if way == "release":
-            await peer.release()
-        elif way == "abort":
-            await peer.abort()
-        elif way == "cut":
-            peer.cut()
-        else:
-            await peer.send(b"\xff\0\0\0\0\0")
-            await peer.aborted()
-        await peer.half_close() if way != "cut" else None
-        await empty(server)
-        assert ended == [1]
-
-
-async def test_the_end_is_told_after_the_last_handler() -> None:
-    gate, ended = Gate(), asyncio.Event()
-    async with (
-        serving(store=gate, on_ended=lambda info: ended.set()) as server,
-        Peer(server.port) as peer,
-    ):
-        await peer.associate()
-        await peer.send(store_pdus("1.2.3"))
-        await happens(gate.entered)
-        await peer.abort()
-        assert not ended.is_set()
-        gate.opened.set()
-        await happens(ended)
-        assert await gate.outcome() == ct_dataset("1.2.3")
-
-
-async def test_an_association_that_was_rejected_has_no_end() -> None:
-    async def no(info: AssociationInfo) -> None:
-        raise AssociationRejected
-
-    ended: list[object] = []
-    async with serving(authorize=no, on_ended=ended.append) as server, Peer(server.port) as peer:
-        await peer.rejected()
-    assert ended == []
-
-
-async def test_a_listener_that_fails_disturbs_nobody(caplog: pytest.LogCaptureFixture) -> None:
-    def fails(info: AssociationInfo) -> None:
-        raise RuntimeError("no")
-
-    async with serving(on_ended=fails) as server, Peer(server.port) as peer:
-        await peer.associate()
-        await peer.release()
-    (said,) = (text for text in caplog.messages if "What follows the end of an" in text)
-    assert "failed: RuntimeError" in said
 
 
 # What a service may be told ------------------------------------------------------------------

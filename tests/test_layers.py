@@ -31,7 +31,7 @@ FLOORS = (
     ),
     ("failures", "requests", "objects", "accepting", "worker", "systemd"),
     ("events",),
-    ("answering", "access", "reloading"),
+    ("answering", "access", "reloading", "telling", "watching"),
     ("association", "workers", "passwords", "running"),
     ("protocol", "storage", "access_file"),
     ("connections", "client"),

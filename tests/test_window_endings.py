@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 
 import pytest
 
 import aiodicom
 from aiodicom import AbortAssociation, EchoRequest, Refused, Status, StoreRequest, Timeouts
+from aiodicom.events import AssociationEnded, Event, Watcher
 from aiodicom.wire.dimse import CommandField, CommandSet, Tag
 from aiodicom.wire.negotiation import VERIFICATION
 from aiodicom.wire.pdu import Abort, ReleaseRequest, ReleaseResponse
@@ -25,6 +27,17 @@ from tests.peer import (
 )
 from tests.serving import empty, serving, until
 from tests.windows import WINDOW, Doors, answered, hosting, send_stores
+
+
+def on_end(act: Callable[[], object]) -> Watcher:
+    """A watcher of the ends of associations."""
+
+    def watch(event: Event) -> None:
+        if isinstance(event, AssociationEnded):
+            act()
+
+    return watch
+
 
 # Ends that the peer makes ------------------------------------------------------------------------
 
@@ -61,10 +74,8 @@ async def test_a_release_in_the_middle_of_a_dataset_follows_the_others() -> None
 async def test_two_whole_objects_stay_and_the_third_one_breaks_off(way: str) -> None:
     ended: list[list[str]] = []
     doors = Doors()
-    async with hosting(doors, on_ended=lambda info: ended.append(list(doors.left))) as (
-        server,
-        peer,
-    ):
+    watch = on_end(lambda: ended.append(list(doors.left)))
+    async with hosting(doors, watchers=[watch]) as (server, peer):
         await send_stores(peer, 2, 3)
         await peer.begin_store("1.2.9", b"ab")
         await doors.reads("1.2.2", "1.2.3")
@@ -291,7 +302,8 @@ async def test_a_release_while_the_server_stops_is_answered() -> None:
 async def test_after_its_grace_all_handlers_are_cancelled() -> None:
     ended: list[int] = []
     doors = Doors()
-    async with hosting(doors, on_ended=lambda info: ended.append(doors.running)) as (server, peer):
+    watch = on_end(lambda: ended.append(doors.running))
+    async with hosting(doors, watchers=[watch]) as (server, peer):
         await send_stores(peer, 1, 2, 3)
         await doors.reads("1.2.1", "1.2.2", "1.2.3")
         stopping = asyncio.ensure_future(server.stop(0))

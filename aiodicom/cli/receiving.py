@@ -22,6 +22,7 @@ from aiodicom.cli.profiles import ProfileError, load_profile
 from aiodicom.cli.tls import ACCEPTOR_TLS_DEFAULTS, acceptor_tls
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
+from aiodicom.events import Watcher
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
 from aiodicom.server import Server
 from aiodicom.storage.schemes import Layout
@@ -150,15 +151,15 @@ class Receiving:
         The store handler.
     authorize : callable or None
         Called before an association is accepted.
-    on_ended : callable or None
-        Told of an association that has ended.
+    watchers : tuple of callable
+        Told of what happens.
     rest : float
         Seconds between the response to a C-STORE and what comes next.
     """
 
     store: StoreHandler | None = None
     authorize: Authorize | None = None
-    on_ended: Callable[[AssociationInfo], None] | None = None
+    watchers: tuple[Watcher, ...] = ()
     rest: float = 0
 
 
@@ -240,7 +241,6 @@ def server_of(
         receiving.store,
         authorize=receiving.authorize,
         access=access,
-        on_ended=receiving.on_ended,
         parameters_level=level,
         rest=receiving.rest,
     )
@@ -255,6 +255,7 @@ def server_of(
         grace=settings["grace"],
         workers=settings["workers"],
         sockets=sockets,
+        watchers=receiving.watchers,
     )
 
 
