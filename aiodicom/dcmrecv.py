@@ -11,6 +11,7 @@ from typing import Any
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
 from aiodicom.cli.ending import GRACE, needs_port
+from aiodicom.cli.http import HTTP
 from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
@@ -58,6 +59,7 @@ COMMAND = Command(
         ACCESS,
         LIMITS,
         ROOM,
+        HTTP,
         *tls_options(acceptor=True),
         Group(
             "output options",

@@ -9,6 +9,7 @@ from typing import Any
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, needs_port
+from aiodicom.cli.http import HTTP
 from aiodicom.cli.limits import LIMITS, check_limits
 from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
@@ -30,6 +31,7 @@ COMMAND = Command(
         Group("processing options", (WORKERS, GRACE)),
         ACCESS,
         LIMITS,
+        HTTP,
         *tls_options(acceptor=True),
     ),
     {

@@ -11,6 +11,7 @@ from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, INETD, needs_port, no_workers_with_inetd
+from aiodicom.cli.http import HTTP
 from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
 from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
@@ -210,6 +211,7 @@ _PARTS = "the associations of one study may go to several workers, none of which
 
 _NOT_WITH_INETD = (
     "--bind-address",
+    "--http",
     "--max-associations",
     "--exec-on-eostudy",
     "--rename-on-eostudy",
@@ -230,6 +232,7 @@ COMMAND = Command(
         ACCESS,
         LIMITS,
         ROOM,
+        HTTP,
         *tls_options(acceptor=True),
         _OUTPUT,
         _NAMES,

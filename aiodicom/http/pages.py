@@ -85,6 +85,8 @@ class Pages:
         for each in self._sockets:
             each.setblocking(False)
         self._port = self._sockets[0].getsockname()[1]
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        logger.info("Live page and metrics on http://%s:%d/", host, self._port)
 
     async def __aenter__(self) -> Self:
         """Answer from now on."""

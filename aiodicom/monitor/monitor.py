@@ -38,7 +38,7 @@ FRESH = 1.0
 class Monitor:
     """Counts, measures and lists what a server does. Given to ``serve(watchers=...)``.
 
-    It costs about 2 µs an object, and nothing while nothing happens. Its memory is bounded, whatever
+    It costs a few µs an object, and nothing while nothing happens. Its memory is bounded, whatever
     peers do. With several workers each of them knows what all have done; who replaces one that has
     died goes on from what that has counted.
 

@@ -86,7 +86,7 @@ def _histograms(totals: Mapping[str, Any]) -> Iterator[Metric]:
         yield HistogramMetricFamily(f"aiodicom_{name}", text, buckets, values["sum"])
 
 
-_COUNTERS = (
+_COUNTERS: tuple[tuple[str, str, str, list[str]], ...] = (
     ("objects_stored", "Objects whose C-STORE was answered with success or a warning.", "objects",
      []),
     ("received_bytes", "Bytes of datasets that have come, stored or not.", "bytes", []),
@@ -113,7 +113,8 @@ def _of_storage(key: str) -> _Ask:
 
 
 _GAUGES: tuple[tuple[str, str, _Ask], ...] = (
-    ("listening", "Whether connections are accepted.", lambda s: float(s["server"]["is_listening"])),
+    ("listening", "Whether connections are accepted.",
+     lambda s: float(s["server"]["is_listening"])),
     ("start_time_seconds", "When it began to listen, in seconds since the epoch.",
      lambda s: s["server"]["since"]),
     ("associations", "Associations that there are.", lambda s: s["associations"]),

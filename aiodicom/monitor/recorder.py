@@ -11,7 +11,7 @@ from aiodicom.describe import escape
 from aiodicom.monitor.present import LONGEST_TITLE, Presence, listed
 from aiodicom.monitor.problems import Problems
 from aiodicom.monitor.rates import SECONDS, Rates
-from aiodicom.monitor.totals import Totals
+from aiodicom.monitor.totals import DIED, Totals
 from aiodicom.requests import AssociationInfo
 from aiodicom.wire.dimse import Status
 
@@ -21,9 +21,6 @@ LONGEST_TEXT = 160
 """Characters of what is told of a problem."""
 
 _USUAL_ENDS = ("released", "stopped")
-
-DIED = "died"
-"""How associations have ended whose worker has."""
 
 
 class Recorder:
@@ -141,13 +138,13 @@ class Recorder:
         self._totals.lasted.observe(event.seconds)
         if event.how not in _USUAL_ENDS:
             self._fail()
-            self._problem("ended", event.association, f"association {event.how}", event.text)
+            self._problem("ended", event.association, f"Association {event.how}", event.text)
 
     def _rejected(self, event: events.ProposalRejected) -> None:
         self._totals.rejected.add(f"{event.result} {event.source} {event.reason}")
         self._fail()
         triple = f"({event.result}, {event.source}, {event.reason})"
-        self._problem("rejected", event.association, f"association rejected {triple}", event.text)
+        self._problem("rejected", event.association, f"Association rejected {triple}", event.text)
 
     def _refused(self, event: events.ConnectionRefused) -> None:
         self._totals.refused.add(event.reason)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
-__all__ = ["BOUNDS", "Counts", "Histogram", "Totals", "added"]
+from aiodicom.events import How, Refusal
+
+__all__ = ["BOUNDS", "DIED", "Counts", "Histogram", "Totals", "added"]
+
+DIED = "died"
+"""How associations have ended whose worker has."""
 
 MOST_KINDS = 64
 """Kinds that are counted apart. Statuses and reasons may be any number that a handler likes."""
@@ -20,6 +25,16 @@ BOUNDS: Mapping[str, tuple[float, ...]] = {
 }
 """What the buckets of histograms reach up to: bytes of objects, seconds to the answer, seconds
 of associations."""
+
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "refused": get_args(Refusal),
+    "rejected": (),
+    "ended": (*get_args(How), DIED),
+    "requests": ("C-ECHO 0x0000", "C-STORE 0x0000"),
+    "interrupted": ("C-STORE",),
+}
+"""What is told of before there is any: the first one is then seen to be one more."""
 
 
 class Counts:
@@ -94,11 +109,9 @@ class Totals:
         self.bytes: int = values.get("bytes", 0)
         self.accepted: int = values.get("accepted", 0)
         self.successes = 0  # those of `values` are among its requests
-        self.refused = Counts(values.get("refused"))
-        self.rejected = Counts(values.get("rejected"))
-        self.ended = Counts(values.get("ended"))
-        self.requests = Counts(values.get("requests"))
-        self.interrupted = Counts(values.get("interrupted"))
+        self.refused, self.rejected, self.ended, self.requests, self.interrupted = (
+            Counts(values.get(name) or dict.fromkeys(KINDS[name], 0)) for name in KINDS
+        )
         self.sizes, self.settled, self.lasted = (
             Histogram(BOUNDS[name], values.get(name)) for name in ("sizes", "settled", "lasted")
         )

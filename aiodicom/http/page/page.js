@@ -75,14 +75,15 @@ function fill(list, values, create, show) {
 
 // Charts ----------------------------------------------------------------------------------------
 
-const history = { second: 0, objects: new Map(), bytes: new Map(), failures: new Map() };
+const history = { second: 0, last: 0, objects: new Map(), bytes: new Map(), failures: new Map() };
 
 function forget() {
   history.second = 0;
+  settledBefore.length = 0;
   for (const name of ["objects", "bytes", "failures"]) history[name].clear();
 }
 
-function remember(rates) {
+function remember(rates, workers) {
   for (const name of ["objects", "bytes", "failures"]) {
     const first = rates.second - rates[name].length + 1;
     rates[name].forEach((count, index) => history[name].set(first + index, count));
@@ -92,23 +93,25 @@ function remember(rates) {
     }
   }
   history.second = rates.second;
+  history.last = rates.second - (workers > 1 ? 2 : 1);
 }
 
-/** What came in each second but the present one, which is not over. */
+/** What came in each second that is over, and that all workers have told of. */
 function series(name) {
-  const first = history.second - SECONDS + 1;
+  const first = history.last - SECONDS + 2;
   return Array.from({ length: SECONDS - 1 }, (_, index) => history[name].get(first + index) ?? 0);
 }
 
-/** What comes in a second now: of the last one that is over and what there is of the present. */
+/** What comes in a second now: of the last two that are over and what there is of the present. */
 function now(name, part) {
   const at = (second) => history[name].get(second) ?? 0;
-  return (at(history.second - 1) + at(history.second)) / (1 + part);
+  return (at(history.second - 2) + at(history.second - 1) + at(history.second)) / (2 + part);
 }
 
+/** The top of a scale: it and its half are round. */
 function ceiling(most) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(most, 1)));
-  return [1, 2, 5, 10].map((step) => step * power).find((top) => top >= most);
+  const power = 10 ** Math.floor(Math.log10(most));
+  return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((step) => step * power).find((top) => top >= most);
 }
 
 function draw(kind, attributes, parent) {
@@ -119,14 +122,22 @@ function draw(kind, attributes, parent) {
 }
 
 class Chart {
-  constructor(id, name, format) {
+  constructor(id, name, least, format) {
     this.figure = byId(id);
+    this.least = least; // of the scale: little looks little
     this.name = name;
     this.format = format;
     this.output = this.figure.querySelector("output");
-    this.svg = draw("svg", { viewBox: `0 0 ${SECONDS - 2} 100`, preserveAspectRatio: "none", role: "img" }, this.figure);
+    const plot = make("div", "plot");
+    this.figure.append(plot);
+    this.scale = [make("span", "scale top"), make("span", "scale half")];
+    this.svg = draw("svg", { viewBox: `0 0 ${SECONDS - 2} 100`, preserveAspectRatio: "none", role: "img" }, plot);
+    plot.append(...this.scale);
     for (const y of [0, 50, 100]) {
       draw("line", { class: "grid", x1: 0, x2: SECONDS - 2, y1: y, y2: y }, this.svg);
+    }
+    for (let x = 58; x < SECONDS - 2; x += 60) {
+      draw("line", { class: "grid", x1: x, x2: x, y1: 0, y2: 100 }, this.svg);
     }
     this.area = draw("path", { class: "area" }, this.svg);
     this.line = draw("path", { class: "line" }, this.svg);
@@ -140,12 +151,13 @@ class Chart {
   show() {
     const values = series(this.name);
     const most = Math.max(...values);
-    const top = ceiling(most);
+    const top = ceiling(Math.max(most, this.least));
     const points = values.map((value, index) => `${index} ${(100 - (100 * value) / top).toFixed(1)}`);
     this.line.setAttribute("d", `M${points.join("L")}`);
     this.area.setAttribute("d", `M0 100L${points.join("L")}L${SECONDS - 2} 100Z`);
     this.values = values;
-    this.top = top;
+    say(this.scale[0], this.format(top).replace(".0 ", " "));
+    say(this.scale[1], this.format(top / 2).replace(".0 ", " "));
     this.svg.setAttribute("aria-label", `${this.name} each second: at most ${this.format(most)}`);
     this.tell();
   }
@@ -172,17 +184,14 @@ class Chart {
   }
 
   tell() {
-    if (!this.values) return;
-    if (this.at === null) {
-      say(this.output, `top line ${this.format(this.top)}`);
-    } else {
-      say(this.output, `${time(SECONDS - 1 - this.at)} ago: ${this.format(this.values[this.at])}`);
-    }
+    const isPointed = this.at !== null && this.values;
+    const ago = time(SECONDS - 1 - this.at);
+    say(this.output, isPointed ? `${ago} ago: ${this.format(this.values[this.at])}` : "");
   }
 }
 
-const dataChart = new Chart("bytes-chart", "bytes", (rate) => `${joined(bytes(rate))}/s`);
-const objectChart = new Chart("objects-chart", "objects", (rate) => `${whole(rate)} objects/s`);
+const dataChart = new Chart("bytes-chart", "bytes", 1e6, (rate) => `${joined(bytes(rate))}/s`);
+const objectChart = new Chart("objects-chart", "objects", 10, (rate) => `${perSecond(rate).replace(/\.0$/, "")} objects/s`);
 
 // Parts of the page -----------------------------------------------------------------------------
 
@@ -229,7 +238,18 @@ function showLatency(settled) {
   };
   const mean = total ? short(settled.sum / total) : ["–", ""];
   sayNumber(byId("latency"), mean);
-  say(byId("latency-worst"), total ? `mean; 99 % within ${joined(most(0.99))}` : "no object yet");
+  say(byId("latency-worst"), total ? `99 %: ≤ ${joined(most(0.99))}` : "no object yet");
+}
+
+const settledBefore = []; // what it was in the last minute, the oldest first
+
+/** What was counted in the last minute; where that is nothing, all of it. */
+function lately(settled, clock) {
+  settledBefore.push({ clock, settled });
+  while (settledBefore[0].clock < clock - 60) settledBefore.shift();
+  const then = settledBefore[0].settled;
+  const counts = settled.counts.map((count, index) => count - then.counts[index]);
+  return counts.some(Boolean) ? { counts, sum: settled.sum - then.sum } : settled;
 }
 
 function showStorage(storage, lacking) {
@@ -328,10 +348,11 @@ function show(told) {
   sayNumber(byId("rate"), [rate[0], `${rate[1]}/s`]);
   say(byId("object-rate"), `${perSecond(objectRate)} objects/s`);
   sayNumber(byId("associations"), [whole(told.associations), ""]);
-  say(byId("running"), `${several(told.running, "request")} running`);
+  const active = told.busiest.filter((each) => each.bytes_per_second || each.running).length;
+  say(byId("running"), active ? `${active}${active === 100 ? " or more" : ""} sending` : "nobody is sending");
   sayNumber(byId("objects"), [whole(told.totals.objects), told.totals.objects === 1 ? "object" : "objects"]);
   say(byId("since"), `${joined(bytes(told.totals.bytes))} received`);
-  showLatency(told.totals.settled);
+  showLatency(lately(told.totals.settled, told.time));
   showStorage(told.storage, told.lacking);
   dataChart.show();
   objectChart.show();
@@ -365,7 +386,7 @@ async function turn() {
       forget(); // it is another one: ask for all of its seconds
       wait = 0;
     } else {
-      remember(told.rates);
+      remember(told.rates, told.workers.length);
       show(told);
     }
     since = told.server.since;
