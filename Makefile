@@ -22,12 +22,12 @@ MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=
 	--benchmark-sort=fullname --benchmark-columns=median,iqr,rounds
 
 .PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers bench-micro \
-	bench-micro-compare fuzz crash hostile options dcmtk clean
+	bench-micro-compare fuzz crash hostile options dcmtk chromium clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
 
-test: $(INSTALLED) dcmtk
+test: $(INSTALLED) dcmtk chromium
 	$(BIN)/python -m pytest
 
 check: lint types
@@ -86,6 +86,9 @@ options: $(INSTALLED)
 
 dcmtk:
 	@tests/need-dcmtk
+
+chromium:
+	@tests/need-chromium
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aiodicom needs Python 3.11 or later: make PYTHON=python3.11 ...")'

@@ -13,6 +13,8 @@ from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 
 from aiodicom.seldom import Seldom
 
+CHROMIUM = ("chromium", "chromium-browser")
+
 DCMTK = ("storescu", "dcmsend", "echoscu", "storescp", "dcmrecv", "dcmconv", "dcmdump")
 
 BLOCKING = ("open", "writev", "pwritev", "rename", "replace", "link", "unlink", "fsync",
@@ -58,9 +60,16 @@ def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("CI"):
+        return
     missing = [name for name in DCMTK if shutil.which(name) is None]
-    if missing and not os.environ.get("CI"):
-        skip = pytest.mark.skip(reason=f"DCMTK is missing: {', '.join(missing)}")
-        for item in items:
-            if "dcmtk" in item.keywords:
-                item.add_marker(skip)
+    if missing:
+        _leave_out(items, "dcmtk", f"DCMTK is missing: {', '.join(missing)}")
+    if not any(shutil.which(name) for name in CHROMIUM):
+        _leave_out(items, "chromium", "Chromium is missing")
+
+
+def _leave_out(items: list[pytest.Item], marker: str, reason: str) -> None:
+    for item in items:
+        if marker in item.keywords:
+            item.add_marker(pytest.mark.skip(reason=reason))

@@ -24,12 +24,18 @@ __all__ = ["application"]
 SHARED = 0.4
 """Seconds for which all who look at the page are shown the same."""
 
-FILES = (
-    ("/", "index.html", "text/html"),
-    ("/page.css", "page.css", "text/css"),
-    ("/page.js", "page.js", "text/javascript"),
-    ("/icon.svg", "icon.svg", "image/svg+xml"),
+_FOLDER = importlib.resources.files("aiodicom.http") / "page"
+
+FILES = tuple(
+    (path, (_FOLDER / name).read_bytes(), kind)
+    for path, name, kind in (
+        ("/", "index.html", "text/html"),
+        ("/page.css", "page.css", "text/css"),
+        ("/page.js", "page.js", "text/javascript"),
+        ("/icon.svg", "icon.svg", "image/svg+xml"),
+    )
 )
+"""Read with this module, not while a loop runs."""
 
 
 def application(monitor: Monitor, *, loopback_only: bool = False) -> Starlette:
@@ -48,10 +54,9 @@ def application(monitor: Monitor, *, loopback_only: bool = False) -> Starlette:
         ``/`` the live page; ``/metrics``, ``/healthz``, ``/readyz``, ``/associations``.
     """
     pages = _Pages(monitor)
-    files = importlib.resources.files("aiodicom.http") / "page"
     return Starlette(
         routes=[
-            *(_file(path, (files / name).read_bytes(), kind) for path, name, kind in FILES),
+            *(_file(*file) for file in FILES),
             Route("/live", pages.live),
             Route("/metrics", pages.metrics),
             Route("/healthz", pages.healthz),

@@ -51,7 +51,7 @@ def values() -> dict[str, float]:
 
 @pytest.mark.parametrize("accept", [OPEN, "text/plain"])
 def test_it_is_what_the_client_asks_for_and_prometheus_can_read(accept: str) -> None:
-    body, kind = exposition(monitor().snapshot(), accept)
+    _, kind = exposition(monitor().snapshot(), accept)
     assert kind.startswith(accept.partition(";")[0])
     assert families(accept)
 
