@@ -6,8 +6,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiodicom import events
 from aiodicom.describe import escape
+from aiodicom.events import (
+    AssociationAccepted,
+    AssociationEnded,
+    ConnectionRefused,
+    Event,
+    ProposalRejected,
+    RequestBegun,
+    RequestEnded,
+    ServerListening,
+    ServerStopping,
+)
 from aiodicom.monitor.present import LONGEST_TITLE, Presence, listed
 from aiodicom.monitor.problems import Problems
 from aiodicom.monitor.rates import SECONDS, Rates
@@ -52,29 +62,29 @@ class Recorder:
         self._problems = Problems(report.get("problems", ()))
         self._present: dict[int, Presence] = {}
         self._takes: Mapping[type, Callable[[Any], None]] = {
-            events.ServerListening: self._listening,
-            events.ServerStopping: self._stopping,
-            events.ConnectionRefused: self._refused,
-            events.ProposalRejected: self._rejected,
-            events.AssociationAccepted: self._accepted,
-            events.AssociationEnded: self._association_ended,
-            events.RequestBegun: self._begun,
-            events.RequestEnded: self._ended,
+            ServerListening: self._listening,
+            ServerStopping: self._stopping,
+            ConnectionRefused: self._refused,
+            ProposalRejected: self._rejected,
+            AssociationAccepted: self._accepted,
+            AssociationEnded: self._association_ended,
+            RequestBegun: self._begun,
+            RequestEnded: self._ended,
         }
 
-    def __call__(self, event: events.Event) -> None:
+    def __call__(self, event: Event) -> None:
         """Take an event."""
         self._takes[type(event)](event)
 
     # For each object -----------------------------------------------------------------------------
 
-    def _begun(self, event: events.RequestBegun) -> None:
+    def _begun(self, event: RequestBegun) -> None:
         self.running += 1
         presence = self._present.get(id(event.association))
         if presence is not None:
             presence.begin(event, time.monotonic())
 
-    def _ended(self, event: events.RequestEnded) -> None:
+    def _ended(self, event: RequestEnded) -> None:
         now = time.monotonic()
         request, totals = event.request, self._totals
         size = request.size
@@ -110,7 +120,7 @@ class Recorder:
         else:
             rates.spread(new, since)
 
-    def _is_stored(self, event: events.RequestEnded) -> bool:
+    def _is_stored(self, event: RequestEnded) -> bool:
         """Count the end of anything but an object that was simply stored; tell whether one was."""
         request = event.request
         operation = request.operation.removesuffix("-RQ")
@@ -127,12 +137,12 @@ class Recorder:
 
     # For each association ------------------------------------------------------------------------
 
-    def _accepted(self, event: events.AssociationAccepted) -> None:
+    def _accepted(self, event: AssociationAccepted) -> None:
         self._totals.accepted += 1
         presence = Presence(event.association, event.at, time.monotonic())
         self._present[id(event.association)] = presence
 
-    def _association_ended(self, event: events.AssociationEnded) -> None:
+    def _association_ended(self, event: AssociationEnded) -> None:
         self._present.pop(id(event.association), None)
         self._totals.ended.add(event.how)
         self._totals.lasted.observe(event.seconds)
@@ -140,13 +150,13 @@ class Recorder:
             self._fail()
             self._problem("ended", event.association, f"Association {event.how}", event.text)
 
-    def _rejected(self, event: events.ProposalRejected) -> None:
+    def _rejected(self, event: ProposalRejected) -> None:
         self._totals.rejected.add(f"{event.result} {event.source} {event.reason}")
         self._fail()
         triple = f"({event.result}, {event.source}, {event.reason})"
         self._problem("rejected", event.association, f"Association rejected {triple}", event.text)
 
-    def _refused(self, event: events.ConnectionRefused) -> None:
+    def _refused(self, event: ConnectionRefused) -> None:
         self._totals.refused.add(event.reason)
         if event.reason == "silent":  # a probe: nobody has failed
             return
@@ -165,7 +175,7 @@ class Recorder:
 
     # For each server -----------------------------------------------------------------------------
 
-    def _listening(self, event: events.ServerListening) -> None:
+    def _listening(self, event: ServerListening) -> None:
         self.is_listening = True
         self._ae_title = event.ae_title
         self._addresses = [[host, port] for host, port in event.addresses]
@@ -173,7 +183,7 @@ class Recorder:
         if self._since is None:
             self._since = time.time()
 
-    def _stopping(self, event: events.ServerStopping) -> None:
+    def _stopping(self, event: ServerStopping) -> None:
         self.is_listening = False
 
     # Asked ---------------------------------------------------------------------------------------

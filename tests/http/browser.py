@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 
-import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 __all__ = ["CHROMIUM", "Visit", "launched"]

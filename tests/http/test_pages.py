@@ -88,10 +88,15 @@ async def test_only_new_seconds_are_told_to_who_knows_the_others(anyio_backend: 
 async def test_many_viewers_cost_one_snapshot(
     anyio_backend: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monitor, taken = Monitor(), []
-    snapshot = monitor.snapshot
-    monkeypatch.setattr(monitor, "snapshot", lambda: taken.append(1) or snapshot())
-    async with mounted(monitor) as client:
+    taken: list[dict[str, Any]] = []
+    snapshot = Monitor.snapshot
+
+    def take(monitor: Monitor) -> dict[str, Any]:
+        taken.append(snapshot(monitor))
+        return taken[-1]
+
+    monkeypatch.setattr(Monitor, "snapshot", take)
+    async with mounted(Monitor()) as client:
         for _ in range(10):
             await client.get("/live?after=5")
     assert len(taken) <= 2
