@@ -62,6 +62,9 @@ class Pages:
             proxy_headers=False,
         )
 
+    hear = None
+    """Not told of what happens in associations: the monitor is."""
+
     @property
     def port(self) -> int:
         """The TCP port that it listens on: the one chosen, where 0 was asked for."""

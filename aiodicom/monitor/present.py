@@ -26,7 +26,7 @@ QUIET = 5.0
 
 
 class Presence:
-    """One association that there is.
+    """One association that there is. Its recorder writes its attributes: a call would cost more.
 
     Parameters
     ----------
@@ -34,71 +34,74 @@ class Presence:
         Whose.
     at : float
         Since when, in seconds since the epoch.
-    now : float
-        The same by the monotonic clock.
 
     Attributes
     ----------
     objects : int
         Objects that were stored.
-    running : set of RequestBegun
-        Those that have no answer yet.
+    running : int
+        Requests that have no answer yet.
+    bytes : int
+        Bytes of datasets that have come and were counted.
+    early : dict of RequestBegun to int
+        Of datasets that still come: how much of them was counted already.
     last : RequestBegun or None
         The last one that has begun.
+    coming : RequestBegun or None
+        The same while it has not ended: datasets come one after the other.
+    heard_at : float
+        When a request last ended, or was looked at while it came.
+    mark_after : float
+        When `mark` is due.
     """
 
     __slots__ = (
-        *("_at", "_counted", "_ended", "_info", "_marks", "_settled_at"),
-        *("last", "objects", "running"),
+        *("_at", "_info", "_marks", "bytes", "coming", "early", "heard_at"),
+        *("last", "mark_after", "objects", "running"),
     )
 
-    def __init__(self, info: AssociationInfo, at: float, now: float) -> None:
+    def __init__(self, info: AssociationInfo, at: float) -> None:
         self._info = info
         self._at = at
-        self._ended = 0  # bytes of requests that have ended
-        self._counted = 0  # bytes that are in totals and rates
-        self._settled_at = now
-        self._marks = ((now, 0), (now, 0))  # when there were how many bytes: an older, a newer one
-        self.objects = 0
-        self.running: set[RequestBegun] = set()
+        self._marks = ((at, 0), (at, 0))  # when there were how many bytes: an older, a newer one
+        self.objects = self.running = self.bytes = 0
+        self.early: dict[RequestBegun, int] = {}
         self.last: RequestBegun | None = None
+        self.coming: RequestBegun | None = None
+        self.heard_at = at
+        self.mark_after = at + STRETCH
 
-    @property
-    def bytes(self) -> int:
-        """Bytes of datasets that have come, those that still come included."""
-        return self._ended + sum(request.size for request in self.running)
+    def mark(self, now: float, new: int) -> None:
+        """Keep how many bytes there are now, to measure a rate from: `new` came just now."""
+        before = self._marks[1]
+        if now - before[0] > 2 * STRETCH + 1:  # after a silence, which is not averaged over
+            self._marks = (now, self.bytes - new), (now, self.bytes - new)
+        else:
+            self._marks = before, (now, self.bytes)
+        self.mark_after = now + STRETCH
 
-    def begin(self, request: RequestBegun, now: float) -> None:
-        """Hear that a request has begun."""
-        if not self.running:
-            if now - self._settled_at > QUIET:
-                self._marks = (now, self._counted), (now, self._counted)
-            self._settled_at = now
-        self.running.add(request)
-        self.last = request
-
-    def end(self, request: RequestBegun, size: int) -> None:
-        """Hear that a request, of so many bytes, has ended."""
-        self.running.discard(request)
-        self._ended += size
-
-    def settle(self, now: float) -> tuple[int, float]:
-        """Return how many bytes have come that were not counted yet, and since when."""
-        total = self._ended if not self.running else self.bytes
-        new, since = total - self._counted, self._settled_at
-        self._counted, self._settled_at = total, now
-        if now - self._marks[1][0] >= STRETCH:
-            self._marks = self._marks[1], (now, total)
+    def take_early(self, now: float) -> tuple[int, float]:
+        """Return what has come of the dataset that comes just now, and since when."""
+        request = self.coming
+        if request is None or request.dataset is None:
+            return 0, now
+        size, since = request.dataset.size, max(request.at, self.heard_at)
+        new = size - self.early.get(request, 0)
+        self.early[request] = size
+        self.bytes += new
+        self.heard_at = now
+        if now >= self.mark_after:
+            self.mark(now, new)
         return new, since
 
     def is_quiet(self, now: float) -> bool:
-        """Tell whether nothing has come for some time. Asked before `settle`."""
-        return not self.running and now - self._settled_at > QUIET
+        """Tell whether nothing has come for some time."""
+        return not self.running and now - self.heard_at > QUIET
 
     def rate(self, now: float) -> float:
         """Return the bytes a second of the last seconds."""
         since, then = self._marks[0] if now - self._marks[1][0] < STRETCH else self._marks[1]
-        return (self._counted - then) / max(now - since, 0.25)
+        return max(self.bytes - then, 0) / max(now - since, 0.25)
 
     def values(self, now: float, rate: float) -> dict[str, Any]:
         """Return it as plain values; what the peer says is escaped and cut."""
@@ -110,9 +113,9 @@ class Presence:
             "port": info.port,
             "since": self._at,
             "objects": self.objects,
-            "bytes": self._counted,
+            "bytes": self.bytes,
             "bytes_per_second": round(rate),
-            "running": len(self.running),
+            "running": self.running,
             "sop_class": "" if last is None else uid_name(last.sop_class_uid),
         }
 

@@ -10,11 +10,14 @@ __all__ = ["SECONDS", "Rates", "together"]
 SECONDS = 300
 """Seconds that are remembered, the present one included."""
 
+PUT_BACK = 5
+"""Seconds that the clock goes back before that is more than two times in the wrong order."""
+
 _NAMES = ("objects", "bytes", "failures")
 
 
 class Rates:
-    """A ring of seconds. Time is the system's monotonic clock, which all its processes share.
+    """A ring of seconds since the epoch, which is what events have: to ask for a time costs time.
 
     Nothing turns it but what is counted and who looks at it.
 
@@ -44,7 +47,9 @@ class Rates:
                     ring[second % SECONDS] = count
 
     def turn(self, second: int) -> None:
-        """Go on to a second."""
+        """Go on to a second. Where the clock was put back, what was before it is forgotten."""
+        if second < self.second - PUT_BACK:
+            self.second = second - SECONDS
         for each in range(max(self.second, second - SECONDS) + 1, second + 1):
             place = each % SECONDS
             self.objects[place] = self.bytes[place] = self.failures[place] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,14 +46,11 @@ class Recorder:
     ----------
     is_listening : bool
         Whether a server accepts connections here.
-    running : int
-        Requests that have no answer yet.
     """
 
     def __init__(self, report: Mapping[str, Any] | None = None) -> None:
         report = report or {}
         self.is_listening = False
-        self.running = 0
         self._ae_title: str = report.get("ae_title", "")
         self._addresses: list[list[Any]] = report.get("addresses", [])
         self._since: float | None = report.get("since")
@@ -72,53 +70,63 @@ class Recorder:
             RequestEnded: self._ended,
         }
 
-    def __call__(self, event: Event) -> None:
+    def take(self, event: Event) -> None:
         """Take an event."""
-        self._takes[type(event)](event)
+        self._takes[event.__class__](event)
 
-    # For each object -----------------------------------------------------------------------------
+    # For each object: all of it stands here, because calls would cost more than what they do -----
 
     def _begun(self, event: RequestBegun) -> None:
-        self.running += 1
         presence = self._present.get(id(event.association))
         if presence is not None:
-            presence.begin(event, time.monotonic())
+            presence.running += 1
+            presence.last = presence.coming = event
 
     def _ended(self, event: RequestEnded) -> None:
-        now = time.monotonic()
-        request, totals = event.request, self._totals
-        size = request.size
+        request = event.request
         presence = self._present.get(id(request.association))
+        dataset = request.dataset
+        size = 0 if dataset is None else dataset.size
+        begun = request.at
+        now = begun + event.seconds
+        second = int(now)
+        rates, totals = self._rates, self._totals
+        if second != rates.second:
+            rates.turn(second)
         if presence is not None:
-            presence.end(request, size)
-            self._settle(presence, now)
-        else:
-            self._rates.turn(int(now))
-        self.running -= 1
-        if event.status != 0 or request.dataset is None:
-            if not self._is_stored(event):
-                return
-        else:
+            presence.running -= 1
+            if presence.coming is request:
+                presence.coming = None
+            new = size
+            if presence.early:
+                new -= presence.early.pop(request, 0)
+                begun = max(begun, presence.heard_at)
+            presence.heard_at = now
+            presence.bytes += new
+            if now >= presence.mark_after:
+                presence.mark(now, new)
+            totals.bytes += new
+            if int(begun) == second:
+                rates.bytes[second % SECONDS] += new
+            else:
+                rates.spread(new, begun)
+        if event.status == 0 and dataset is not None:
             totals.successes += 1
+        elif not self._is_stored(event):
+            return
         totals.objects += 1
-        totals.sizes.observe(size)
+        sizes = totals.sizes
+        sizes.counts[bisect_left(sizes.bounds, size)] += 1
+        sizes.sum += size
         if event.settled is not None:
-            totals.settled.observe(event.settled)
-        self._rates.objects[self._rates.second % SECONDS] += 1
+            settled = totals.settled
+            settled.counts[bisect_left(settled.bounds, event.settled)] += 1
+            settled.sum += event.settled
+        rates.objects[rates.second % SECONDS] += 1
         if presence is not None:
             presence.objects += 1
 
-    def _settle(self, presence: Presence, now: float) -> None:
-        """Count what has come over an association."""
-        rates, second = self._rates, int(now)
-        if second != rates.second:
-            rates.turn(second)
-        new, since = presence.settle(now)
-        self._totals.bytes += new
-        if int(since) == second:
-            rates.bytes[second % SECONDS] += new
-        else:
-            rates.spread(new, since)
+    # Anything but an object that was simply stored -----------------------------------------------
 
     def _is_stored(self, event: RequestEnded) -> bool:
         """Count the end of anything but an object that was simply stored; tell whether one was."""
@@ -139,8 +147,7 @@ class Recorder:
 
     def _accepted(self, event: AssociationAccepted) -> None:
         self._totals.accepted += 1
-        presence = Presence(event.association, event.at, time.monotonic())
-        self._present[id(event.association)] = presence
+        self._present[id(event.association)] = Presence(event.association, event.at)
 
     def _association_ended(self, event: AssociationEnded) -> None:
         self._present.pop(id(event.association), None)
@@ -165,7 +172,7 @@ class Recorder:
         self._problems.add(time.time(), "refused", "", event.address, text)
 
     def _fail(self) -> None:
-        self._rates.turn(int(time.monotonic()))
+        self._rates.turn(int(time.time()))
         self._rates.failures[self._rates.second % SECONDS] += 1
 
     def _problem(self, kind: str, info: AssociationInfo, text: str, why: str) -> None:
@@ -188,20 +195,26 @@ class Recorder:
 
     # Asked ---------------------------------------------------------------------------------------
 
+    @property
+    def running(self) -> int:
+        """How many requests have no answer yet."""
+        return sum(presence.running for presence in self._present.values())
+
     def came(self) -> int:
         """Count what has come meanwhile of datasets that still come; return all bytes so far."""
-        if self.running:
-            now = time.monotonic()
-            for presence in self._present.values():
-                if presence.running:
-                    self._settle(presence, now)
+        now = time.time()
+        self._rates.turn(int(now))
+        for presence in self._present.values():
+            if presence.coming is not None:
+                new, since = presence.take_early(now)
+                self._totals.bytes += new
+                self._rates.spread(new, since)
         return self._totals.bytes
 
     def report(self) -> dict[str, Any]:
         """Return all of it as plain values, which JSON can hold."""
         self.came()
-        now = time.monotonic()
-        self._rates.turn(int(now))
+        now = time.time()
         return {
             "is_listening": self.is_listening,
             "ae_title": self._ae_title,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,13 +20,13 @@ Report = Mapping[str, Any]
 def snapshot_of(
     reports: Sequence[Report], room: Room | None, *, restarts: int, now: float
 ) -> dict[str, Any]:
-    """Return one snapshot of all workers, as plain values; `now` is by the monotonic clock."""
+    """Return one snapshot of all workers, as plain values."""
     listening = [report for report in reports if report["is_listening"]]
     begun = [report["since"] for report in reports if report["since"] is not None]
     named = (listening or list(reports))[0]
     return {
         "version": __version__,
-        "time": time.time(),
+        "time": now,
         "server": {
             "ae_title": named["ae_title"],
             "addresses": named["addresses"],

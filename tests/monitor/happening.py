@@ -51,7 +51,8 @@ class Happening:
     def end(self, request: RequestBegun, status: int | None = 0, comment: str = "") -> None:
         """The answer to a request."""
         settled = None if request.dataset is None or status is None else 0.004
-        self.tell(RequestEnded(request, status, comment, 0.01, settled))
+        seconds = time.time() - request.at
+        self.tell(RequestEnded(request, status, comment, seconds, settled))
 
     def store(self, size: int = 1000, status: int | None = 0, comment: str = "") -> None:
         """A whole C-STORE."""

@@ -12,6 +12,7 @@ from aiodicom.monitor.present import MOST_LISTED
 from aiodicom.monitor.problems import MOST_PROBLEMS
 from aiodicom.monitor.recorder import Recorder, without_present
 from aiodicom.monitor.totals import MOST_KINDS
+from tests.monitor import happening
 from tests.monitor.happening import Happening, who
 
 
@@ -21,17 +22,15 @@ class Clock:
     def __init__(self) -> None:
         self.now = 1000.5
 
-    def monotonic(self) -> float:
-        return self.now
-
     def time(self) -> float:
-        return 1e9 + self.now
+        return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(recorder, "time", clock)
+    monkeypatch.setattr(happening, "time", clock)
     return clock
 
 
@@ -42,7 +41,7 @@ def totals(record: Recorder) -> dict[str, Any]:
 
 def test_objects_echoes_and_failures_are_told_apart() -> None:
     record = Recorder()
-    peer = Happening(record)
+    peer = Happening(record.take)
     peer.store(1000)
     peer.store(500, status=0xB007)
     peer.store(200, status=0xA700)
@@ -61,7 +60,7 @@ def test_objects_echoes_and_failures_are_told_apart() -> None:
 
 def test_sizes_and_times_of_stored_objects_are_in_their_buckets() -> None:
     record = Recorder()
-    peer = Happening(record)
+    peer = Happening(record.take)
     peer.store(1024)
     peer.store(1025)
     peer.store(1, status=0xC000)
@@ -73,7 +72,7 @@ def test_sizes_and_times_of_stored_objects_are_in_their_buckets() -> None:
 
 def test_what_is_there_now_is_counted_until_it_ends() -> None:
     record = Recorder()
-    peer = Happening(record)
+    peer = Happening(record.take)
     request = peer.begin()
     assert (record.report()["associations"], record.report()["running"]) == (1, 1)
     peer.end(request)
@@ -85,7 +84,7 @@ def test_what_is_there_now_is_counted_until_it_ends() -> None:
 
 def test_a_dataset_counts_while_it_comes_and_only_once(clock: Clock) -> None:
     record = Recorder()
-    peer = Happening(record)
+    peer = Happening(record.take)
     request = peer.begin(size=700)
     clock.now += 1
     assert totals(record)["bytes"] == 700
@@ -99,7 +98,7 @@ def test_a_dataset_counts_while_it_comes_and_only_once(clock: Clock) -> None:
 
 def test_a_long_object_came_over_all_of_its_seconds(clock: Clock) -> None:
     record = Recorder()
-    peer = Happening(record)
+    peer = Happening(record.take)
     clock.now += 60  # silence: nothing came in it
     request = peer.begin(size=4000)
     clock.now += 3
@@ -110,7 +109,7 @@ def test_a_long_object_came_over_all_of_its_seconds(clock: Clock) -> None:
 
 def test_seconds_in_which_nothing_came_are_empty(clock: Clock) -> None:
     record = Recorder()
-    peer = Happening(record)
+    peer = Happening(record.take)
     peer.store()
     clock.now += 2
     peer.store()
@@ -125,7 +124,7 @@ def test_seconds_in_which_nothing_came_are_empty(clock: Clock) -> None:
 
 def test_the_rate_of_a_sender_is_that_of_its_last_seconds(clock: Clock) -> None:
     record = Recorder()
-    peer = Happening(record)
+    peer = Happening(record.take)
     for _ in range(40):
         clock.now += 0.5
         peer.store(500)
@@ -139,7 +138,7 @@ def test_the_rate_of_a_sender_is_that_of_its_last_seconds(clock: Clock) -> None:
 
 def test_the_busiest_are_listed_and_all_are_counted(clock: Clock) -> None:
     record = Recorder()
-    peers = [Happening(record, who(f"PEER_{number}")) for number in range(MOST_LISTED + 5)]
+    peers = [Happening(record.take, who(f"PEER_{number}")) for number in range(MOST_LISTED + 5)]
     clock.now += 60
     peers[-1].store(10_000)
     report = record.report()
@@ -150,7 +149,7 @@ def test_the_busiest_are_listed_and_all_are_counted(clock: Clock) -> None:
 
 def test_the_same_problem_again_is_counted_and_is_the_last_one(clock: Clock) -> None:
     record = Recorder()
-    peer = Happening(record)
+    peer = Happening(record.take)
     peer.store(status=0xA700, comment="too little room")
     peer.store(status=0xC000)
     clock.now += 5
@@ -165,8 +164,8 @@ def test_however_many_problems_and_kinds_there_are_a_bounded_number_is_kept() ->
     record = Recorder()
     for number in range(1000):
         info = who(f"P{number}", f"10.0.0.{number % 256}")
-        record(ProposalRejected(info, 1, number, 1, "no" * number))
-        Happening(record, info).store(status=0xC000 + number)
+        record.take(ProposalRejected(info, 1, number, 1, "no" * number))
+        Happening(record.take, info).store(status=0xC000 + number)
     report = record.report()
     assert len(report["problems"]) == MOST_PROBLEMS
     assert len(report["totals"]["rejected"]) <= MOST_KINDS + 1
@@ -176,7 +175,7 @@ def test_however_many_problems_and_kinds_there_are_a_bounded_number_is_kept() ->
 
 def test_what_peers_say_is_one_short_line() -> None:
     record = Recorder()
-    peer = Happening(record, who("\x1b[31m\n<b>"))
+    peer = Happening(record.take, who("\x1b[31m\n<b>"))
     peer.store(status=0xC000, comment="a\n" * 1000)
     (listed,), (problem,) = record.report()["listed"], record.report()["problems"]
     assert listed["calling_ae_title"] == problem["who"] == "\\x1b[31m\\n<b>"
@@ -186,20 +185,20 @@ def test_what_peers_say_is_one_short_line() -> None:
 
 def test_ends_that_are_nobody_s_fault_are_no_problems() -> None:
     record = Recorder()
-    Happening(record).leave("released")
-    Happening(record).leave("stopped", "the server stops")
-    record(ConnectionRefused("127.0.0.1", "silent", "a probe"))
+    Happening(record.take).leave("released")
+    Happening(record.take).leave("stopped", "the server stops")
+    record.take(ConnectionRefused("127.0.0.1", "silent", "a probe"))
     assert record.report()["problems"] == []
-    Happening(record).leave("lost", "reset")
-    record(ConnectionRefused("127.0.0.1", "address", "not allowed"))
+    Happening(record.take).leave("lost", "reset")
+    record.take(ConnectionRefused("127.0.0.1", "address", "not allowed"))
     assert [each["kind"] for each in record.report()["problems"]] == ["ended", "refused"]
     assert totals(record)["refused"] | {"silent": 1, "address": 1} == totals(record)["refused"]
 
 
 def test_who_replaces_a_process_that_has_died_goes_on_from_what_it_counted() -> None:
     first = Recorder()
-    first(ServerListening("TITLE", (("127.0.0.1", 104),), lambda: 77))
-    peer = Happening(first)
+    first.take(ServerListening("TITLE", (("127.0.0.1", 104),), lambda: 77))
+    peer = Happening(first.take)
     peer.store(1000)
     peer.store(status=0xC000)
     peer.begin(10)
@@ -216,7 +215,7 @@ def test_who_replaces_a_process_that_has_died_goes_on_from_what_it_counted() -> 
 
 def test_a_server_that_stops_is_not_listening() -> None:
     record = Recorder()
-    record(ServerListening("TITLE", ()))
+    record.take(ServerListening("TITLE", ()))
     assert record.is_listening
-    record(ServerStopping())
+    record.take(ServerStopping())
     assert not record.is_listening
