@@ -1,6 +1,6 @@
 """``python -m tests.http.screenshots [FOLDER]``: pictures of the live page, busy and idle.
 
-Two of them are in the documentation: docs/images.
+Two of them are in docs/images, with a palette of 96 colours and the phone's cut off.
 """
 
 from __future__ import annotations
