@@ -25,12 +25,12 @@ MICRO := -m pytest benchmarks/micro --benchmark-disable-gc --benchmark-group-by=
 	--benchmark-sort=fullname --benchmark-columns=median,iqr,rounds
 
 .PHONY: run test check lint types bench bench-quick bench-ext4 bench-peers bench-micro \
-	bench-micro-compare fuzz crash hostile docs options conformance build dcmtk systemd clean
+	bench-micro-compare fuzz crash hostile docs options conformance build dcmtk systemd chromium clean
 
 run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
 
-test: $(INSTALLED) dcmtk systemd
+test: $(INSTALLED) dcmtk systemd chromium
 	$(BIN)/python -m pytest
 
 check: lint types
@@ -104,6 +104,9 @@ dcmtk:
 
 systemd:
 	@tests/need-systemd
+
+chromium:
+	@tests/need-chromium
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "aiodicom needs Python 3.11 or later: make PYTHON=python3.11 ...")'

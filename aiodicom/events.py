@@ -48,10 +48,13 @@ class ServerListening:
         Its own AE title.
     addresses : tuple of (str, int)
         The addresses and ports that it listens on.
+    buffered : callable
+        Tells at any time how many bytes of datasets are in memory.
     """
 
     ae_title: str
     addresses: tuple[tuple[str, int], ...]
+    buffered: Callable[[], int] = lambda: 0
 
 
 @dataclass(frozen=True, slots=True)

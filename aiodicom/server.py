@@ -192,7 +192,9 @@ class Server:
             self._start_ended.set()
         connections.accept(self._listened_on, self._surroundings)
         self._has_listened = True
-        self._watchers.tell(ServerListening(self.ae_title, tuple(self.addresses)))
+        pool = self._surroundings.pool
+        where = tuple(self.addresses)
+        self._watchers.tell(ServerListening(self.ae_title, where, lambda: pool.held))
 
     async def _set_up(self) -> None:
         if logger.isEnabledFor(self._service.parameters_level):

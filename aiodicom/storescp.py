@@ -229,6 +229,7 @@ _BEFORE_FILES = ("--ignore", "--sleep-during", "--abort-after", "--abort-during"
 _NOT_WITH_INETD = (
     "--bind-address",
     "--tls-port",
+    "--http",
     "--max-associations",
     "--exec-on-eostudy",
     "--rename-on-eostudy",

@@ -37,8 +37,22 @@ class Watchers:
 
     @property
     def teller(self) -> Callable[[Event], None] | None:
-        """What tells all of them of an event; None where nobody watches."""
-        return self.tell if self._watchers else None
+        """What tells all of them of an event; None where nobody watches.
+
+        A watcher may have an attribute ``hear``: what is called instead of it, or None where it
+        need not hear of what happens in associations.
+        """
+        hears = [getattr(watcher, "hear", watcher) for watcher in self._watchers]
+        hears = [hear for hear in hears if hear is not None]
+
+        def tell(event: Event) -> None:
+            for hear in hears:
+                try:
+                    hear(event)
+                except (Exception, asyncio.CancelledError) as error:
+                    self._log(error)
+
+        return tell if hears else None
 
     def tell(self, event: Event) -> None:
         """Tell all of them of an event."""

@@ -13,6 +13,8 @@ from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 
 from aiodicom.seldom import Seldom
 
+CHROMIUM = ("chromium", "chromium-browser")
+
 DCMTK = ("storescu", "dcmsend", "echoscu", "storescp", "dcmrecv", "dcmconv", "dcmdump")
 SYSTEMD = ("systemd-analyze",)
 
@@ -59,10 +61,17 @@ def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("CI"):
+        return
     for mark, names in (("dcmtk", DCMTK), ("systemd", SYSTEMD)):
         missing = [name for name in names if shutil.which(name) is None]
-        if missing and not os.environ.get("CI"):
-            skip = pytest.mark.skip(reason=f"{mark} is missing: {', '.join(missing)}")
-            for item in items:
-                if mark in item.keywords:
-                    item.add_marker(skip)
+        if missing:
+            _leave_out(items, mark, f"{mark} is missing: {', '.join(missing)}")
+    if not any(shutil.which(name) for name in CHROMIUM):
+        _leave_out(items, "chromium", "Chromium is missing")
+
+
+def _leave_out(items: list[pytest.Item], marker: str, reason: str) -> None:
+    for item in items:
+        if marker in item.keywords:
+            item.add_marker(pytest.mark.skip(reason=reason))

@@ -36,6 +36,7 @@ FLOORS = (
     ("association", "workers", "passwords", "running", "handling"),
     ("protocol", "storage", "access_file"),
     ("connections", "client", "monitor", "announcing"),
+    ("http",),
     ("server",),
     ("serving",),
     ("testing",),

@@ -15,6 +15,7 @@ from aiodicom.association import Service
 from aiodicom.cli.access import ACCESS_DEFAULTS, access_of
 from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.ending import sockets_of, take_connection
+from aiodicom.cli.http import HTTP_DEFAULTS, pages_of
 from aiodicom.cli.limits import LIMIT_DEFAULTS, limits_of
 from aiodicom.cli.network import listeners_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
@@ -26,6 +27,7 @@ from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
 from aiodicom.events import Watcher
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
 from aiodicom.server import Server
+from aiodicom.storage.free_space import Room
 from aiodicom.storage.schemes import Layout
 from aiodicom.wire.buffers import Block
 from aiodicom.wire.dimse import Status
@@ -56,6 +58,7 @@ RECEIVER_DEFAULTS: Mapping[str, object] = {
     **ACCESS_DEFAULTS,
     **LIMIT_DEFAULTS,
     **WATCHING_DEFAULTS,
+    **HTTP_DEFAULTS,
     "verbose_pc": False,
     "host": None,
     "association": 30.0,
@@ -255,7 +258,11 @@ def server_of(
         grace=settings["grace"],
         workers=settings["workers"],
         sockets=sockets,
-        watchers=(*receiving.watchers, *watchers_of(settings)),
+        watchers=(
+            *receiving.watchers,
+            *watchers_of(settings),
+            *pages_of(settings, getattr(receiving.store, "room", None)),
+        ),
     )
 
 
@@ -382,6 +389,11 @@ class Trials:
         ask = getattr(self._store, "admit", None)
         if ask is not None:
             ask(info)
+
+    def room(self) -> Room | None:
+        """Ask what stores what room it has, where it knows."""
+        ask = getattr(self._store, "room", None)
+        return None if ask is None else ask()
 
     async def __call__(self, request: StoreRequest) -> int:
         """Store one object, or abort.

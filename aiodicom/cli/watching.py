@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiodicom.cli.common import Failed
+from aiodicom.cli.http import HTTP
 from aiodicom.cli.options import Group, Option, UsageError
 from aiodicom.events import Watcher
 
@@ -20,6 +21,7 @@ WATCHING = Group(
                "[f]ilename"),
         Option(("--otel",), "otel",
                "send spans with OpenTelemetry, as the variables OTEL_... say"),
+        HTTP,
     ),
 )  # fmt: skip
 """Of all receivers."""

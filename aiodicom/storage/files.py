@@ -215,6 +215,16 @@ class FileStorage:
         if self._space.is_short:
             raise AssociationRejected("too little room where objects are stored", 2, 3, 1)
 
+    def room(self) -> Room | None:
+        """Ask the system what room there is; None while this is not entered. It may take long.
+
+        Raises
+        ------
+        OSError
+            What the system said.
+        """
+        return self._space.room()
+
     async def __call__(self, request: StoreRequest) -> int:
         """Store one object.
 

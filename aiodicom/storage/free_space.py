@@ -10,6 +10,7 @@ nothing.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 from dataclasses import dataclass
@@ -37,12 +38,15 @@ class Room:
     ----------
     free_bytes, total_bytes, free_inodes, total_inodes : int
         `total_inodes` is 0 where they are not counted (Btrfs).
+    lacking : str
+        What there is too little of, in words, where somebody has judged that.
     """
 
     free_bytes: int
     total_bytes: int
     free_inodes: int
     total_inodes: int
+    lacking: str = ""
 
     @classmethod
     def of(cls, folder: str) -> Room:
@@ -128,6 +132,21 @@ class FreeSpace:
         for under_way in (self._timer, self._look):
             if under_way is not None:
                 under_way.cancel()
+
+    def room(self) -> Room | None:
+        """Ask the system, and judge; None while no folder is looked after. It may take long.
+
+        Raises
+        ------
+        OSError
+            What the system said.
+        """
+        if self._loop is None:
+            return None
+        room = Room.of(self._folder)
+        more = self.MORE if self.is_short else 0
+        lacking = room.lacks(self._least_bytes, self._least_inodes, more=more)
+        return dataclasses.replace(room, lacking=lacking)
 
     def check(self) -> None:
         """Look, in a thread, because an object comes; go on with what is known already.
