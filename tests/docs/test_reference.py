@@ -24,8 +24,8 @@ REFERENCE = {
 GIVEN = ("DatasetStream", "Requestor", "Server")
 """Classes that are not made by who uses them."""
 
-INTERNAL = ("feed", "fail", "refuse", "hurry", "close")
-"""Methods of `DatasetStream` that a server calls, and no handler."""
+INTERNAL = ("branch", "feed", "fail", "refuse", "hurry", "close")
+"""Methods of `DatasetStream` that a server and `tee` call, and no handler of one's own."""
 
 
 def _callables() -> Iterator[object]:
