@@ -127,7 +127,8 @@ class HttpPost:
         """Make the connections' pool: in a thread, for it reads certificates."""
         # Not a client: that would log each URL.
         make = self._httpx.AsyncHTTPTransport
-        self._transport = await asyncio.to_thread(make, verify=self._ssl or True)
+        is_verified = self._url.startswith("https:")  # http has no use for certificates
+        self._transport = await asyncio.to_thread(make, verify=self._ssl or is_verified)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:

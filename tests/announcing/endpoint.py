@@ -41,7 +41,7 @@ class Endpoint:
         self.connections = 0
         self.port = 0
         self._answers = list(answers)
-        self._served: set[asyncio.Task[Any]] = set()
+        self._served: dict[asyncio.Task[Any], asyncio.StreamWriter] = {}
 
     @property
     def url(self) -> str:
@@ -55,13 +55,13 @@ class Endpoint:
         self.connections += 1
         task = asyncio.current_task()
         assert task is not None
-        self._served.add(task)
+        self._served[task] = writer
         try:
             with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
                 while await self._serve(reader, writer):
                     pass
         finally:
-            self._served.discard(task)
+            del self._served[task]
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -82,9 +82,9 @@ class Endpoint:
         return True
 
     async def close(self) -> None:
-        for task in self._served:
-            task.cancel()
-        await asyncio.gather(*self._served, return_exceptions=True)
+        for writer in self._served.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._served)
 
 
 @contextlib.asynccontextmanager

@@ -17,6 +17,7 @@ from aiodicom.announcing import Announcer, HttpPost, Retries, TryAgain, Undelive
 from aiodicom.announcing.cloud_events import cloud_event
 from tests.announcing.endpoint import CLOSES, HANGS, Endpoint, answering
 from tests.announcing.values import announced, quiet, stored
+from tests.peer import PATIENCE
 from tests.processes import free_port
 from tests.serving import until
 
@@ -185,15 +186,21 @@ async def test_nobody_there_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [ANSWER + b"1000000000\r\n\r\n" + bytes(200_000), ANSWER + b"9\r\n\r\nhang"]
+    ("answer", "last_bytes"),
+    [
+        (ANSWER + b"1000000000\r\n\r\n" + bytes(200_000), 3600),
+        (ANSWER + b"9\r\n\r\nhang", 0.05),
+    ],
+    ids=["long", "hanging"],
 )
 async def test_body_of_a_success_is_of_no_interest(
-    answer: bytes, monkeypatch: pytest.MonkeyPatch
+    answer: bytes, last_bytes: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not read to its end, and the next announcement comes over another connection."""
-    monkeypatch.setattr(http_post, "LAST_BYTES", 0.05)
+    monkeypatch.setattr(http_post, "LAST_BYTES", last_bytes)
     async with answering(answer) as endpoint, HttpPost(endpoint.url) as sink:
-        await sink(announced())
+        async with asyncio.timeout(PATIENCE):
+            await sink(announced())
         await sink(announced("1.2.4"))
     assert endpoint.uids == ["1.2.3", "1.2.4"]
     assert endpoint.connections == 2

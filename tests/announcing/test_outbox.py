@@ -73,11 +73,11 @@ def test_it_is_given_up_in_time_logged_and_the_next_one_comes(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def main() -> None:
-        sink = Taker(*[TryAgain("answered 503")] * 9)
+        sink = Taker(*[TryAgain("answered 503")] * 20)
         box = outbox(sink, retries=Retries(first=10, most=10, give_up=60))
         put(box, "1")
         await asyncio.sleep(HOUR)
-        assert 7 <= len(sink.given) <= 9  # 60 s in steps of 5 to 10
+        assert 6 <= len(sink.given) <= 13  # 60 s in steps of 5 to 10
         assert sink.times[-1] - sink.times[0] <= 60
         sink._answers.clear()
         put(box, "2")
