@@ -160,7 +160,7 @@ class Association:
         self._was_receiving = False
         self._stopping = False
         self._is_counted = False
-        self._is_rejected = False
+        self._is_rejected = self._is_told = False
         self._early: AssociationClosed | None = None  # of a release that a dataset did not expect
         self._telling: Telling | None = None
         self._outcome: tuple[How, str] | None = None
@@ -255,13 +255,17 @@ class Association:
             self._drop_the_rest()
             self._upper.abort()  # whatever has ended the conversation, none goes on without one
             self._link.flush()
+            self.tell_end()
 
     def _aborted(self, level: int, kind: str, why: str) -> None:
         key = self.info.address, kind
         self._service.seldom.log(logger, level, key, "Association Aborted: %s", escape(why))
 
     def tell_end(self) -> None:
-        """Tell that the conversation is over, in whatever way."""
+        """Tell that the conversation is over, in whatever way; only the first call does."""
+        if self._is_told:
+            return
+        self._is_told = True
         how, text = self._outcome or ("failed", "a bug of aiodicom's")
         if self._telling is not None:
             self._telling.ended(how, text)
@@ -497,16 +501,15 @@ class Association:
         self._respond(message, answer)
 
     def _respond(self, message: Message, answer: Answer) -> None:
-        can_send = self._upper.can_send
+        status, comment, can_send = answer.status, answer.comment, self._upper.can_send
         if can_send:
-            self._send(message, answer)
+            response = encode_response(message.command, status, comment, answer.offending)
+            if logger.isEnabledFor(logging.DEBUG):
+                sent = CommandSet.decode(response)
+                log_lines(
+                    logger, logging.DEBUG, message_lines, message.context_id, sent, "OUTGOING"
+                )
+            self._upper.send(message.context_id, response)
+            self._link.flush()
         if self._telling is not None:
-            self._telling.answered(message, answer.status, answer.comment, is_sent=can_send)
-
-    def _send(self, message: Message, answer: Answer) -> None:
-        response = encode_response(message.command, answer.status, answer.comment, answer.offending)
-        if logger.isEnabledFor(logging.DEBUG):
-            sent = CommandSet.decode(response)
-            log_lines(logger, logging.DEBUG, message_lines, message.context_id, sent, "OUTGOING")
-        self._upper.send(message.context_id, response)
-        self._link.flush()
+            self._telling.answered(message, status, comment, is_sent=can_send)

@@ -11,7 +11,6 @@ from typing import Any
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
 from aiodicom.cli.ending import GRACE, needs_port
-from aiodicom.cli.http import HTTP
 from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
@@ -30,6 +29,7 @@ from aiodicom.cli.receiving import (
     server_of,
 )
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.watching import WATCHING
 from aiodicom.server import Server
 from aiodicom.storage.files import FileStorage
 from aiodicom.storage.schemes import Layout, Names
@@ -59,7 +59,7 @@ COMMAND = Command(
         ACCESS,
         LIMITS,
         ROOM,
-        HTTP,
+        WATCHING,
         *tls_options(acceptor=True),
         Group(
             "output options",

@@ -9,13 +9,13 @@ from typing import Any
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, needs_port
-from aiodicom.cli.http import HTTP
 from aiodicom.cli.limits import LIMITS, check_limits
 from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
 from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.watching import WATCHING
 from aiodicom.server import Server
 
 __all__ = ["COMMAND", "echoscp"]
@@ -31,7 +31,7 @@ COMMAND = Command(
         Group("processing options", (WORKERS, GRACE)),
         ACCESS,
         LIMITS,
-        HTTP,
+        WATCHING,
         *tls_options(acceptor=True),
     ),
     {

@@ -225,7 +225,7 @@ class AcceptorConnection(asyncio.BufferedProtocol):
             self._upper.abort(2, AbortReason.NOT_SPECIFIED)
             self.flush()
         assert self.association is not None
-        self.association.tell_end()
+        self.association.tell_end()  # of one that was cancelled before it began
         if self._transport is None:
             self._around.on_gone(self)
 

@@ -11,7 +11,6 @@ from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.actions import Actions
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, INETD, needs_port, no_workers_with_inetd
-from aiodicom.cli.http import HTTP
 from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
 from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
@@ -33,6 +32,7 @@ from aiodicom.cli.receiving import (
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.templates import reception_command, study_command
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.watching import WATCHING, check_watching
 from aiodicom.events import AssociationEnded, Event, Watcher
 from aiodicom.requests import StoreHandler
 from aiodicom.server import Server
@@ -232,7 +232,7 @@ COMMAND = Command(
         ACCESS,
         LIMITS,
         ROOM,
-        HTTP,
+        WATCHING,
         *tls_options(acceptor=True),
         _OUTPUT,
         _NAMES,
@@ -291,6 +291,7 @@ COMMAND = Command(
         no_workers_with_inetd,
         needs_one_worker(_PARTS, *_WHOLE_STUDIES),
         check_limits,
+        check_watching,
     ),
     ("port",),
 )

@@ -616,3 +616,17 @@ async def test_a_connection_that_outlives_the_grace_is_told_before_the_watchers_
         await server.stop()
         assert watcher.one(ConnectionRefused)
         assert "leaves after ConnectionRefused" in calls[-2]
+
+
+@pytest.mark.parametrize("way", ["abort", "cut"])
+async def test_who_goes_while_the_server_stops_is_told_before_the_watchers_leave(way: str) -> None:
+    calls: list[str] = []
+    async with serving(watchers=[watcher := Living(calls)]) as server:
+        async with Peer(server.port) as peer:
+            await peer.associate()
+            await peer.abort() if way == "abort" else peer.cut()
+        while server._connections.made:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        await server.stop()
+    assert calls[-2] == "watcher leaves after ServerStopping"
+    assert watcher.one(AssociationEnded)

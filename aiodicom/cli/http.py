@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiodicom.cli.common import Failed
-from aiodicom.cli.options import Group, Option, port
+from aiodicom.cli.options import Option, port
 from aiodicom.events import Watcher
 from aiodicom.storage.free_space import Room
 
@@ -30,13 +30,10 @@ def _where(text: str) -> tuple[str, int]:
     return host, port(number)
 
 
-HTTP = Group(
-    "watching",
-    (
-        Option(("--http",), "http",
-               "serve metrics, health and a live page on that port, of 127.0.0.1 where no host is "
-               "said", "[host:]port", _where),
-    ),
+HTTP = Option(
+    ("--http",), "http",
+    "serve metrics, health and a live page on that port, of 127.0.0.1 where no host is said",
+    "[host:]port", _where,
 )  # fmt: skip
 """Of all receivers."""
 

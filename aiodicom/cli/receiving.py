@@ -21,6 +21,7 @@ from aiodicom.cli.network import host_of, timeouts_of
 from aiodicom.cli.options import Option, UsageError, count
 from aiodicom.cli.profiles import ProfileError, load_profile
 from aiodicom.cli.tls import ACCEPTOR_TLS_DEFAULTS, acceptor_tls
+from aiodicom.cli.watching import WATCHING_DEFAULTS, watchers_of
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
 from aiodicom.events import Watcher
@@ -57,6 +58,7 @@ RECEIVER_DEFAULTS: Mapping[str, object] = {
     **ACCESS_DEFAULTS,
     **LIMIT_DEFAULTS,
     **HTTP_DEFAULTS,
+    **WATCHING_DEFAULTS,
     "verbose_pc": False,
     "host": None,
     "association": 30.0,
@@ -258,7 +260,11 @@ def server_of(
         grace=settings["grace"],
         workers=settings["workers"],
         sockets=sockets,
-        watchers=(*receiving.watchers, *pages_of(settings, getattr(receiving.store, "room", None))),
+        watchers=(
+            *receiving.watchers,
+            *watchers_of(settings),
+            *pages_of(settings, getattr(receiving.store, "room", None)),
+        ),
     )
 
 

@@ -137,9 +137,10 @@ class Totals:
         }
 
 
-def added(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def added(several: Iterable[Any]) -> dict[str, Any]:
     """Return the sum of what `Totals.values` has returned in several processes."""
-    return functools.reduce(_sum, several)
+    total: dict[str, Any] = functools.reduce(_sum, several)
+    return total
 
 
 def _sum(one: Any, other: Any) -> Any:

@@ -18,7 +18,7 @@ from aiodicom.cli.http import HTTP, pages_of
 from tests.http.load import Modality, sending
 from tests.processes import Sender, free_port, receiving, run_command, tries, visible
 
-where = HTTP.options[0].convert
+where = HTTP.convert
 
 
 def asked(port: int, path: str) -> tuple[int, str]:
