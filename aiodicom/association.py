@@ -501,16 +501,15 @@ class Association:
         self._respond(message, answer)
 
     def _respond(self, message: Message, answer: Answer) -> None:
-        can_send = self._upper.can_send
+        status, comment, can_send = answer.status, answer.comment, self._upper.can_send
         if can_send:
-            self._send(message, answer)
+            response = encode_response(message.command, status, comment, answer.offending)
+            if logger.isEnabledFor(logging.DEBUG):
+                sent = CommandSet.decode(response)
+                log_lines(
+                    logger, logging.DEBUG, message_lines, message.context_id, sent, "OUTGOING"
+                )
+            self._upper.send(message.context_id, response)
+            self._link.flush()
         if self._telling is not None:
-            self._telling.answered(message, answer.status, answer.comment, is_sent=can_send)
-
-    def _send(self, message: Message, answer: Answer) -> None:
-        response = encode_response(message.command, answer.status, answer.comment, answer.offending)
-        if logger.isEnabledFor(logging.DEBUG):
-            sent = CommandSet.decode(response)
-            log_lines(logger, logging.DEBUG, message_lines, message.context_id, sent, "OUTGOING")
-        self._upper.send(message.context_id, response)
-        self._link.flush()
+            self._telling.answered(message, status, comment, is_sent=can_send)

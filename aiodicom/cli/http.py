@@ -31,12 +31,10 @@ def _where(text: str) -> tuple[str, int]:
 
 
 HTTP = Option(
-    ("--http",),
-    "http",
+    ("--http",), "http",
     "serve metrics, health and a live page on that port, of 127.0.0.1 where no host is said",
-    "[host:]port",
-    _where,
-)
+    "[host:]port", _where,
+)  # fmt: skip
 """Of all receivers."""
 
 HTTP_DEFAULTS: Mapping[str, object] = {"http": None}

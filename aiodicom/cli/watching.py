@@ -16,12 +16,12 @@ __all__ = ["WATCHING", "WATCHING_DEFAULTS", "check_watching", "watchers_of"]
 WATCHING = Group(
     "watching",
     (
+        HTTP,
         Option(("--json-log",), "json_log",
                "append a line of JSON for each association and object to file f (-: stdout)",
                "[f]ilename"),
         Option(("--otel",), "otel",
                "send spans with OpenTelemetry, as the variables OTEL_... say"),
-        HTTP,
     ),
 )  # fmt: skip
 """Of all receivers."""

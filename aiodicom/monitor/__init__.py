@@ -1,4 +1,4 @@
-"""What a server has done and does: counted, measured, and told to whoever asks."""
+"""Watchers that come with the box: metrics, lines of JSON, spans."""
 
 from aiodicom.monitor.monitor import Monitor
 

@@ -72,12 +72,17 @@ class Rates:
 
 def together(several: Iterable[Mapping[str, Any]], second: int) -> dict[str, Any]:
     """Return the sum of what several rings had in the seconds up to one."""
-    total = Rates()
-    total.second = second
-    for values in several:
-        for name in _NAMES:
-            ring = getattr(total, name)
-            for each, count in enumerate(values[name], values["second"] - SECONDS + 1):
-                if second - SECONDS < each <= second:
-                    ring[each % SECONDS] += count
-    return total.values()
+    total: dict[str, Any] = {"second": second}
+    rings = [(values, second - values["second"]) for values in several]
+    for name in _NAMES:
+        lists = [_moved(values[name], seconds) for values, seconds in rings]
+        total[name] = lists[0] if len(lists) == 1 else list(map(sum, zip(*lists, strict=True)))
+    return total
+
+
+def _moved(counts: list[int], seconds: int) -> list[int]:
+    """Return what a ring has when it is so many seconds later, or (one that is ahead) earlier."""
+    if not seconds:
+        return counts
+    nothing = [0] * min(abs(seconds), SECONDS)
+    return counts[seconds:] + nothing if seconds > 0 else nothing + counts[:seconds]

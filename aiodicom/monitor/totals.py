@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -136,11 +137,9 @@ class Totals:
         }
 
 
-def added(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def added(several: Iterable[Any]) -> dict[str, Any]:
     """Return the sum of what `Totals.values` has returned in several processes."""
-    total = Totals().values()
-    for each in several:
-        total = _sum(total, each)
+    total: dict[str, Any] = functools.reduce(_sum, several)
     return total
 
 
