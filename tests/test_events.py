@@ -35,6 +35,7 @@ from tests.peer import (
     store_pdus,
 )
 from tests.serving import Gate, Keeper, discard, empty, happens, serving, until
+from tests.test_server_tls import acceptor
 from tests.watched import Heard
 
 WIDE = association_request(more=[AsynchronousOperationsWindow(8, 1)])
@@ -189,10 +190,11 @@ async def test_an_operation_that_is_not_served() -> None:
 
 async def test_what_is_no_request_is_not_told() -> None:
     heard = Heard()
-    cancel = CommandSet.build(CommandField.C_CANCEL, message_id_being_responded_to=1)
+    cancel = CommandSet.build(CommandField.C_CANCEL, message_id=1)
+    response = CommandSet.build(CommandField.C_ECHO | 0x8000, message_id=1, status=0)
     async with serving(watchers=[heard]) as server, Peer(server.port) as peer:
         await peer.associate()
-        await peer.send(command_pdu(cancel, ECHO_CONTEXT))
+        await peer.send(command_pdu(cancel, ECHO_CONTEXT) + command_pdu(response, ECHO_CONTEXT))
         await peer.echo()
     assert heard.one(RequestBegun).operation == "C-ECHO-RQ"
     assert heard.connections() == 1
@@ -630,3 +632,22 @@ async def test_who_goes_while_the_server_stops_is_told_before_the_watchers_leave
         await server.stop()
     assert calls[-2] == "watcher leaves after ServerStopping"
     assert watcher.one(AssociationEnded)
+
+
+async def test_a_handshake_that_fails() -> None:
+    heard = Heard()
+    async with serving(ssl=acceptor(), watchers=[heard]) as server, Peer(server.port) as peer:
+        await peer.send(b"GET / HTTP/1.1\r\n\r\n")
+        await peer.half_close()
+        (refused,) = await heard.until(ConnectionRefused)
+    assert refused.reason == "tls"
+    assert heard.connections() == 1
+
+
+async def test_a_handshake_that_the_stop_ends() -> None:
+    heard = Heard()
+    async with serving(ssl=acceptor(), watchers=[heard], grace=0) as server, Peer(server.port):
+        await until(lambda: bool(server._connections.opening))
+        await server.stop()
+    assert heard.one(ConnectionRefused).reason == "tls"
+    assert heard.connections() == 1
