@@ -28,6 +28,7 @@ in what is compared they are the page's again.
 What is not for the reader's eyes stands in comments of HTML. Alone, right above a fence::
 
     <!-- not run: it installs a package from an index -->   checked as far as it can be
+    <!-- run by: tests/examples examples/router.py -->     that file, which that test runs
     <!-- test: continues -->   this Python block goes on where the one above it ended
     <!-- test: exit 1 -->      the last command of this block ends with that code
     <!-- test: output -->      the output of what is above, whatever the word behind the fence

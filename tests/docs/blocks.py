@@ -14,7 +14,7 @@ PAGES = tuple(sorted((ROOT / "README.md", *ROOT.glob("docs/**/*.md"))))
 
 SHELL = ("sh", "bash", "console")
 
-_COMMENT = re.compile(r"<!--\s*(not run|test):\s*(.*?)\s*-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--\s*(not run|run by|test):\s*(.*?)\s*-->", re.DOTALL)
 _FENCE = re.compile(r"( *)(`{3,}|~{3,})([^\s`]*)[^`]*$")
 
 
@@ -34,6 +34,8 @@ class Block:
         The words of the comment above it.
     not_run : str
         Why it is not run; empty where it is.
+    run_by : tuple of str
+        The test that runs it instead of the page's, and the file that it is; empty for others.
     is_hidden : bool
         Whether it is a comment.
     """
@@ -43,6 +45,7 @@ class Block:
     line: int
     flags: tuple[str, ...] = ()
     not_run: str = ""
+    run_by: tuple[str, ...] = ()
     is_hidden: bool = False
 
     @property
@@ -52,6 +55,10 @@ class Block:
     @property
     def can_run(self) -> bool:
         return self.is_shell or self.language == "python"
+
+    @property
+    def is_run_here(self) -> bool:
+        return self.can_run and not self.not_run and not self.run_by
 
 
 def name_of(page: Path) -> str:
@@ -66,6 +73,7 @@ def find_blocks(text: str) -> list[Block]:
 
 def _blocks(lines: list[str]) -> Iterator[Block]:
     flags: tuple[str, ...] = ()
+    run_by: tuple[str, ...] = ()
     reason = ""
     at = 0
     while at < len(lines):
@@ -83,6 +91,8 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
                 yield Block(language, body, begin + 2, tuple(words), is_hidden=True)
             elif said[1] == "test":
                 flags = tuple(first.split())
+            elif said[1] == "run by":
+                run_by = tuple(first.split())
             else:
                 reason = first
         elif fence := _FENCE.match(line):
@@ -90,7 +100,7 @@ def _blocks(lines: list[str]) -> Iterator[Block]:
                 at += 1
             body = textwrap.dedent("\n".join(lines[begin + 1 : at]))
             at += 1
-            yield Block(fence[3], body, begin + 2, flags, reason)
-            flags, reason = (), ""
+            yield Block(fence[3], body, begin + 2, flags, reason, run_by)
+            flags, reason, run_by = (), "", ()
         elif line.strip():
-            flags, reason = (), ""
+            flags, reason, run_by = (), "", ()

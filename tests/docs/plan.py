@@ -70,12 +70,12 @@ def plan(blocks: Sequence[Block]) -> list[Step]:
     for index, block in enumerate(blocks):
         name = file_name(block)
         last, above = above, above if block.is_hidden else block
-        if block.not_run:
+        if block.not_run or block.run_by:
             continue
         if "server" in block.flags:
             steps.append(Look(block.line, block.text))
         elif _is_output(block):
-            if "output" in block.flags or (last is not None and last.can_run and not last.not_run):
+            if "output" in block.flags or (last is not None and last.is_run_here):
                 _shown(steps, block)
         elif block.language == "python" and name is None:
             if block.is_hidden and "continues" not in block.flags:

@@ -26,6 +26,14 @@ _NOT_RUN = [
 ]
 
 
+_RUN_BY = [
+    pytest.param(block, id=f"{name}:{block.line} {block.run_by[-1]}")
+    for name, blocks in _BLOCKS.items()
+    for block in blocks
+    if block.run_by
+]
+
+
 def _param(name: str, blocks: list[Block]) -> object:
     needs = any(block.is_shell and _DCMTK.search(block.text) for block in blocks)
     return pytest.param(name, id=name, marks=[pytest.mark.dcmtk] if needs else [])
@@ -37,7 +45,7 @@ def _param(name: str, blocks: list[Block]) -> object:
     [
         _param(name, blocks)
         for name, blocks in _BLOCKS.items()
-        if any(block.can_run for block in blocks)
+        if any(block.is_run_here for block in blocks)
     ],
 )
 def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
@@ -51,6 +59,16 @@ def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
 def test_what_is_not_run_is_right_as_far_as_can_be_seen(block: Block) -> None:
     assert block.can_run, "there is nothing to run here"
     check(block)
+
+
+@pytest.mark.parametrize("block", _RUN_BY)
+def test_what_another_test_runs_is_a_file_that_it_names(block: Block) -> None:
+    test, file = block.run_by
+    assert block.text.strip() == (ROOT / file).read_text(encoding="utf-8").strip()
+    there = ROOT / test
+    tests = sorted(there.rglob("test_*.py")) if there.is_dir() else [there]
+    name = re.compile(rf'"{Path(file).stem.removesuffix("_before").removesuffix("_after")}[".:]')
+    assert any(name.search(path.read_text(encoding="utf-8")) for path in tests)
 
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=name_of(page)) for page in PAGES])

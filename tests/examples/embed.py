@@ -2,7 +2,7 @@
 
 A fence below a comment that names a file of examples/ holds that file, character for character::
 
-    <!-- not run: examples/NAME.py, which tests/examples runs -->
+    <!-- run by: tests/examples examples/NAME.py -->
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/embedding.md"
 
 _PLACE = re.compile(
-    r"(<!-- not run: (examples/\w+\.py), which tests/examples runs -->\n```python\n).*?(?=^```$)",
+    r"(<!-- run by: tests/examples (examples/\w+\.py) -->\n```python\n).*?(?=^```$)",
     re.DOTALL | re.MULTILINE,
 )
 
