@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import shutil
@@ -69,6 +70,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             _leave_out(items, mark, f"{mark} is missing: {', '.join(missing)}")
     if not any(shutil.which(name) for name in CHROMIUM):
         _leave_out(items, "chromium", "Chromium is missing")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have no collection of garbage look at ten thousand tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _leave_out(items: list[pytest.Item], marker: str, reason: str) -> None:

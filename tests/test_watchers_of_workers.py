@@ -34,6 +34,12 @@ def said(folder: Path) -> list[tuple[int, str]]:
     return [(int(line.split()[0]), line.partition(" ")[2]) for line in lines]
 
 
+def wait_listening(folder: Path, times: int) -> None:
+    for _ in tries("a worker does not listen"):
+        if sum(what == "ServerListening" for _, what in said(folder)) == times:
+            break
+
+
 def echo(receiver: Receiver) -> None:
     with Sender(receiver.port) as sender:
         sender.associate()
@@ -59,10 +65,9 @@ def test_each_worker_is_told_which_one_it_is_and_only_the_parent_shares(tmp_path
 def test_a_worker_that_died_is_told_of_before_another_one_gets_its_index(tmp_path: Path) -> None:
     with program(tmp_path, PROGRAM) as receiver:
         parent, first = receiver.process.pid, workers_of(receiver)
+        wait_listening(tmp_path, 2)
         os.kill(first[0], signal.SIGKILL)
-        for _ in tries("it is not replaced"):
-            if sum(what == "ServerListening" for _, what in said(tmp_path)) == 3:
-                break
+        wait_listening(tmp_path, 3)
         assert receiver.stop() == 0
         assert "A watcher failed: RuntimeError" in receiver.log
     lines = said(tmp_path)

@@ -116,7 +116,7 @@ def test_a_failure_in_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(association: Association) -> None:
         logging.getLogger("aiodicom.association").error("a bug", exc_info=OSError())
 
-    monkeypatch.setattr(Association, "_tell_ended", fail)
+    monkeypatch.setattr(Association, "tell_end", fail)
     with TARGETS["acceptor"].make() as run, pytest.raises(Finding, match="a bug"):
         run(USUAL)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from aiodicom import __version__, storescp
@@ -65,9 +66,10 @@ def test_modules_need_nothing_but_dependencies_and_extras(
 def modules_of_extras() -> set[str]:
     """What can be imported of the packages that extras name."""
     extras = [Requirement(each) for each in metadata.requires("aiodicom") or []]
-    names = {each.name.lower() for each in extras if each.marker and "extra" in str(each.marker)}
+    of_extras = [each.name for each in extras if each.marker and "extra" in str(each.marker)]
+    names = set(map(canonicalize_name, of_extras))
     provided = metadata.packages_distributions()
-    return {module for module, by in provided.items() if names & {name.lower() for name in by}}
+    return {module for module, by in provided.items() if names & set(map(canonicalize_name, by))}
 
 
 def test_an_option_without_its_extra_says_what_to_install(
