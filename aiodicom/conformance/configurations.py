@@ -84,6 +84,9 @@ class Acceptor:
     refuses: bool
     is_inetd: bool
     is_trial: bool
+    http: tuple[str, int] | None
+    announces: bool
+    traces: bool
 
     @property
     def stores(self) -> bool:
@@ -190,6 +193,9 @@ def _acceptor(name: str, settings: Settings) -> Acceptor:
         refuses=settings.get("refuses", False),
         is_inetd=settings.get("inetd", False),
         is_trial=any(settings.get(name) for name in _TRIALS),
+        http=settings["http"],
+        announces=bool(settings.get("announce_urls")),
+        traces=settings["otel"],
     )
 
 

@@ -100,6 +100,14 @@ CHANGES = (
     (("--inetd",), "4.1.1", "several at a time", "the one association"),
     (("--abort-after",), "3.3", None, "aborts on purpose"),
     (("-sp",), "5.7", None, "Patient's Name"),
+    (("--ignore",), "7.2.1.1", "is stored by then", None),
+    (("--ignore",), "7.3.1", "stays stored", None),
+    (("--ignore",), "7.3.2.2", "cannot begin one", "the request has no dataset |"),
+    (("--max-connections-per-address", "8"), "7.2.1.4", "12250", "of one address 8)"),
+    (("--http", "8080"), "8.3", None, "port 8080 of the loopback"),
+    (("--http", "0.0.0.0:8080"), "8.3", None, "on port 8080: metrics"),
+    (("--announce-url", "http://pacs.example/"), "8.2", "None.", "they are told of what was"),
+    (("--otel",), "8.2", "None.", "OpenTelemetry"),
 )
 
 
