@@ -144,7 +144,11 @@ def _sends(of: Acceptor | Requestor) -> str:
                 "little endian, explicit VR big endian, and deflated. Compressed pixels are never "
                 "decompressed or compressed: such an object is not sent, and that is said."
             ),
-            "SOP instance UIDs and attributes stay as they are, unless the user asks for new UIDs.",
+            (
+                "Objects get another identity, see Annex D."
+                if of.invents
+                else "SOP instance UIDs and attributes stay as they are."
+            ),
             "No storage commitment is asked for.",
         )
     )

@@ -157,6 +157,25 @@ def test_user_identities_that_are_verified(tmp_path: Path) -> None:
     assert "the user identity is not accepted, or there is none" in section(text, "7.2.1.4")
 
 
+@pytest.mark.parametrize(
+    ("option", "number", "usual", "changed"),
+    [
+        (("+II",), "D", "No attribute is mapped", "Instance UID"),
+        (("+IP", "2"), "A", "No SOP instance", "SOP instances of their own"),
+        (("+IR", "2"), "1.6", "no attribute is changed", "another identity"),
+        (("+IS", "2"), "5.2.2.1", "stay as they are", "another identity"),
+        (("-u",), "D", "No attribute is mapped", "sent as OB"),
+    ],
+)
+def test_a_sender_that_changes_objects_says_so(
+    option: tuple[str, ...], number: str, usual: str, changed: str
+) -> None:
+    assert usual in section(written("storescu"), number)
+    text = section(written("storescu", *option), number)
+    assert changed in text
+    assert usual not in text
+
+
 def test_nothing_of_a_site_or_a_secret_is_told() -> None:
     words = ("storescu", "archive.example", "104", "study", "-usr", "somebody", "-pwd", "hush")
     text = written(*words)
