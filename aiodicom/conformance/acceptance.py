@@ -82,10 +82,14 @@ def _policy(of: Acceptor) -> Iterator[str]:
 
 
 def _closed(of: Acceptor) -> Iterator[str]:
+    limits = of.limits
+    most = f"{limits.connections}"
+    if limits.connections_per_address:
+        most += f", of one address {limits.connections_per_address}"
     yield (
-        "A connection is closed without an answer where there are as many as there may be "
-        f"({of.limits.connections})"
-        + (", or its address is not allowed." if _has_networks(of) else ".")
+        f"A connection is closed without an answer where there are as many as there may be ({most})"
+        + (", its address is not allowed," if _has_networks(of) else "")
+        + " or where no A-ASSOCIATE-RQ has come in time."
     )
 
 

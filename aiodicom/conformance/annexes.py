@@ -19,13 +19,31 @@ __all__ = ["annexes"]
 def annexes(of: Acceptor | Requestor) -> Iterator[Section]:
     """Return all of them."""
     created = "No SOP instance is created."
-    yield Section("A", "IODs", f"{created} Those that are sent are as their makers made them.")
+    yield Section("A", "IODs", _made(of, created))
     yield Section("B", "Structured Report Content Encoding", created)
     yield from details(of)
-    yield Section("D", "Mapping of Attributes", "No attribute is mapped, coerced or filled in.")
+    yield Section("D", "Mapping of Attributes", _mapped(of))
     yield Section("E", "Code Set Usage", NONE)
     yield Section("F", "SOP Classes", _classes(of))
     yield Section("G", "Transfer Syntaxes", _syntaxes(of))
+
+
+def _made(of: Acceptor | Requestor, created: str) -> str:
+    if isinstance(of, Requestor) and of.invents:
+        return "None is made anew. Objects are sent as SOP instances of their own, see Annex D."
+    return f"{created} Those that are sent are as their makers made them."
+
+
+def _mapped(of: Acceptor | Requestor) -> str:
+    said = []
+    if isinstance(of, Requestor) and of.invents:
+        said.append(
+            "SOP Instance UID, Series Instance UID, Study Instance UID, Study ID, Series Number, "
+            "Instance Number, Patient ID and Patient's Name are replaced by new ones."
+        )
+    if isinstance(of, Requestor) and of.without_new_vrs:
+        said.append("Elements of VR UN, UT and newer ones are sent as OB.")
+    return " ".join(said) or "No attribute is mapped, coerced or filled in."
 
 
 def _classes(of: Acceptor | Requestor) -> str:

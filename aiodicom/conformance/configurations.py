@@ -84,6 +84,9 @@ class Acceptor:
     refuses: bool
     is_inetd: bool
     is_trial: bool
+    http: tuple[str, int] | None
+    announces: bool
+    traces: bool
 
     @property
     def stores(self) -> bool:
@@ -110,6 +113,8 @@ class Requestor:
     extended: tuple[str, ...]
     identity: str
     wants_response: bool
+    invents: bool
+    without_new_vrs: bool
     timeouts: Timeouts
     tls: TLS | None
 
@@ -135,6 +140,9 @@ _POLICIES: Mapping[str, Callable[[Settings], Policy]] = {
 
 _TRIALS = ("sleep_after", "sleep_during", "abort_after", "abort_during")
 """What senders are tried with."""
+
+_INVENTIONS = ("invents", "per_series", "per_study", "per_patient")
+"""What gives objects another identity."""
 
 ACCEPTORS = tuple(_POLICIES)
 REQUESTORS = ("storescu", "echoscu")
@@ -190,6 +198,9 @@ def _acceptor(name: str, settings: Settings) -> Acceptor:
         refuses=settings.get("refuses", False),
         is_inetd=settings.get("inetd", False),
         is_trial=any(settings.get(name) for name in _TRIALS),
+        http=settings["http"],
+        announces=bool(settings.get("announce_urls")),
+        traces=settings["otel"],
     )
 
 
@@ -243,6 +254,8 @@ def _requestor(name: str, settings: Settings) -> Requestor:
         tuple(profile.extended) if profile is not None else (),
         next((kind for kind in kinds if settings.get(kind) is not None), ""),
         settings.get("wants_response", False),
+        any(settings.get(name) for name in _INVENTIONS),
+        settings.get("without_new_vrs", False),
         timeouts_of(settings),
         wanted_tls(settings),
     )

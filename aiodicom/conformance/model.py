@@ -27,7 +27,9 @@ def sequencing(of: Acceptor | Requestor) -> str:
     """Return the order in which things happen."""
     if not of.stores:
         return _ECHO_STEPS
-    return _ACCEPTOR_STEPS if isinstance(of, Acceptor) else _REQUESTOR_STEPS
+    if isinstance(of, Requestor):
+        return _REQUESTOR_STEPS
+    return _ACCEPTOR_STEPS + (_STORED_BY_THEN if of.keeping.how == "files" else ".")
 
 
 def _acceptor_flow(of: Acceptor) -> str:
@@ -81,7 +83,10 @@ _ACCEPTOR_STEPS = """\
 2. It sends C-ECHO and C-STORE requests, in any order.
 3. Each is answered when it is done. A C-STORE that is refused may be answered before its
    dataset has come.
-4. The remote AE releases the association. What was answered with success is stored by then, however
+4. The remote AE releases the association"""
+
+_STORED_BY_THEN = """\
+. What was answered with success is stored by then, however
    the association ends."""
 
 _REQUESTOR_STEPS = """\
@@ -139,7 +144,11 @@ def _sends(of: Acceptor | Requestor) -> str:
                 "little endian, explicit VR big endian, and deflated. Compressed pixels are never "
                 "decompressed or compressed: such an object is not sent, and that is said."
             ),
-            "SOP instance UIDs and attributes stay as they are, unless the user asks for new UIDs.",
+            (
+                "Objects get another identity, see Annex D."
+                if of.invents
+                else "SOP instance UIDs and attributes stay as they are."
+            ),
             "No storage commitment is asked for.",
         )
     )

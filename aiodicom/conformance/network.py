@@ -89,7 +89,9 @@ def _status_codes(of: Acceptor | Requestor) -> Iterator[Section]:
         yield Section("7.3.2", "DIMSE Services", responses(of))
         return
     text = "A-ABORT is sent, with\n\n" + table(("source", "reason", "when"), aborts(of))
-    yield Section("7.3.1", "General", text + "\n\n" + _ABORTED)
+    if of.stores and of.keeping.how == "files":
+        text += "\n\n" + _ABORTED
+    yield Section("7.3.1", "General", text)
     yield Section("7.3.2", "DIMSE Services", _COMMENTS)
     echoes = table(STATUS_HEAD, echo_statuses(of)) if of.agreements.verification else NONE
     yield Section("7.3.2.1", "Verification: C-ECHO", echoes)

@@ -50,7 +50,13 @@ def store_statuses(of: Acceptor) -> Iterator[Row]:
         yield ("any", "", "any", "what the program's own handler answers")
     yield from _refusals(of)
     if how == "files":
-        yield from _of_datasets(of)
+        yield _status(
+            Status.DATASET_DOES_NOT_MATCH,
+            "Data set does not match SOP Class",
+            "the SOP class or the SOP instance UID of the dataset is not that of the request; it "
+            "is not stored",
+        )
+    yield _status(Status.CANNOT_UNDERSTAND, "Cannot understand", _not_understood(of))
     yield _status(
         Status.INVALID_SOP_INSTANCE,
         "Invalid SOP Instance",
@@ -99,21 +105,13 @@ def _refusals(of: Acceptor) -> Iterator[Row]:
         yield _status(Status.OUT_OF_RESOURCES, "Refused: out of resources", "; ".join(why))
 
 
-def _of_datasets(of: Acceptor) -> Iterator[Row]:
-    yield _status(
-        Status.DATASET_DOES_NOT_MATCH,
-        "Data set does not match SOP Class",
-        "the SOP class or the SOP instance UID of the dataset is not that of the request; it is "
-        "not stored",
-    )
-    sorted_by = of.keeping.sorting
-    by_study = "; there is no Study Instance UID to sort by"
-    yield _status(
-        Status.CANNOT_UNDERSTAND,
-        "Cannot understand",
-        "the request has no dataset; its bytes cannot begin one, or end before its SOP instance "
-        "UID" + (by_study if sorted_by is not None and sorted_by.is_by_study else ""),
-    )
+def _not_understood(of: Acceptor) -> str:
+    why = ["the request has no dataset"]
+    if of.keeping.how == "files":
+        why.append("its bytes cannot begin one, or end before its SOP instance UID")
+        if of.keeping.sorting is not None and of.keeping.sorting.is_by_study:
+            why.append("there is no Study Instance UID to sort by")
+    return "; ".join(why)
 
 
 # Rejections and aborts ---------------------------------------------------------------------------
@@ -168,9 +166,12 @@ def aborts(of: Acceptor) -> Iterator[Row]:
     why = "the receiver stops, and has finished what ran, or its grace has ended"
     yield (user, "0", why)
     why = (
-        f"an A-ASSOCIATE-RQ has more than {of.limits.request_bytes} bytes, or cannot be understood"
+        f"an A-ASSOCIATE-RQ has more than {of.limits.request_bytes} bytes, or cannot be "
+        "understood; anything else comes in its place"
     )
     yield (user, "0", why)
+    if of.keeping.how == "handler":
+        yield (user, "0", "the program's own handler wants it")
     rate = of.limits.least_rate
     slow = f"; less than {rate:g} bytes a second of a message come" if rate else ""
     why = (
@@ -178,7 +179,7 @@ def aborts(of: Acceptor) -> Iterator[Row]:
         f"{of.limits.command_bytes} bytes{slow}"
     )
     yield (provider, "0 reason not specified", why)
-    yield (provider, "1 unrecognized PDU", "a PDU of an unknown type")
+    yield (provider, "1 unrecognized PDU", "a PDU of an unknown type, in an association")
     yield (provider, "2 unexpected PDU", "a PDU that PS3.8 has no place for in this state")
     why = "a PDU or a message that breaks PS3.7 or PS3.8"
     yield (provider, "6 invalid PDU parameter value", why)

@@ -33,8 +33,14 @@ def overview(of: Acceptor | Requestor) -> Iterator[Section]:
     yield Section("1.3", "DICOM Web Services", NONE)
     yield Section("1.4", "Media Services", _media(of))
     yield Section("1.5", "Real-Time Video Services", NONE)
-    yield Section("1.6", "De-identification Profiles", "None: no attribute is changed.")
+    yield Section("1.6", "De-identification Profiles", _deidentified(of))
     yield Section("1.7", "Specific Character Sets", "All; see 5.7.")
+
+
+def _deidentified(of: Acceptor | Requestor) -> str:
+    if isinstance(of, Requestor) and of.invents:
+        return "None. Objects get another identity (Annex D), which is no de-identification."
+    return "None: no attribute is changed."
 
 
 def _does(of: Acceptor | Requestor) -> str:

@@ -59,19 +59,43 @@ def _introduction(of: Acceptor | Requestor) -> str:
 def _requirements(of: Acceptor | Requestor) -> str:
     if isinstance(of, Requestor):
         return "DNS, where the other AE is given by its host name. Nothing else is asked for."
-    return (
-        "None. DNS is asked for names of other AEs where a command that is run for an object or a "
+    asked = (
+        "DNS is asked for names of other AEs where a command that is run for an object or a "
         "study takes them."
     )
+    further = tuple(_told(of))
+    return items((asked, *further)) if further else f"None. {asked}"
+
+
+def _told(of: Acceptor) -> Iterator[str]:
+    if of.announces:
+        yield (
+            "HTTP, to the endpoints that are configured: they are told of what was stored, with "
+            "UIDs, AE titles and addresses, and DNS is asked for their names."
+        )
+    if of.traces:
+        yield (
+            "OpenTelemetry: spans of associations and objects, with UIDs, AE titles and addresses, "
+            "are sent where the variables of the environment say."
+        )
 
 
 def _ports(of: Acceptor | Requestor) -> str:
     if isinstance(of, Requestor):
         return f"The other AE's port is configured ({port(of)}). No port is listened on."
     if of.tls_port is not None:
-        return f"{port(of)} without TLS, {of.tls_port} with TLS; both are configured."
-    with_tls = "with TLS" if of.tls is not None else "without TLS"
-    return f"{port(of)}, {with_tls}; it is configured."
+        text = f"{port(of)} without TLS, {of.tls_port} with TLS; both are configured."
+    else:
+        with_tls = "with TLS" if of.tls is not None else "without TLS"
+        text = f"{port(of)}, {with_tls}; it is configured."
+    if of.http is not None:
+        host, number = of.http
+        whose = " of the loopback" if host in ("127.0.0.1", "::1", "localhost") else ""
+        text += (
+            f" Besides, HTTP without TLS on port {number}{whose}: metrics, health, and who is "
+            "sending, which is no DICOM service. Whoever reaches that port may read it."
+        )
+    return text
 
 
 def _transport(of: Acceptor | Requestor) -> str:

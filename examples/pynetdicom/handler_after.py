@@ -1,14 +1,8 @@
-import asyncio
-import io
-
-import pydicom
-
 import aiodicom
 
 
 async def store(request: aiodicom.StoreRequest) -> int:
-    file = io.BytesIO(request.file_meta() + await request.dataset.read())
-    dataset = await asyncio.to_thread(pydicom.dcmread, file)
+    dataset = await request.decode()
     calling = request.association.calling_ae_title
     print(calling, dataset.Modality, dataset.SOPInstanceUID, flush=True)
     return aiodicom.Status.SUCCESS

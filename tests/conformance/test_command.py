@@ -87,4 +87,6 @@ def test_a_program_s_own_handler_states_for_itself() -> None:
     text = statement(of)
     assert "that program's to state" in section(text, "5.2.2.2")
     assert "what the program's own handler answers" in section(text, "7.3.2.2")
+    assert "| C000 | the request has no dataset |" in section(text, "7.3.2.2")
+    assert "the program's own handler wants it" in section(text, "7.3.1")
     assert "| A900 |" not in text

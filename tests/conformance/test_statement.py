@@ -100,6 +100,14 @@ CHANGES = (
     (("--inetd",), "4.1.1", "several at a time", "the one association"),
     (("--abort-after",), "3.3", None, "aborts on purpose"),
     (("-sp",), "5.7", None, "Patient's Name"),
+    (("--ignore",), "7.2.1.1", "is stored by then", None),
+    (("--ignore",), "7.3.1", "stays stored", None),
+    (("--ignore",), "7.3.2.2", "cannot begin one", "the request has no dataset |"),
+    (("--max-connections-per-address", "8"), "7.2.1.4", "12250", "of one address 8)"),
+    (("--http", "8080"), "8.3", None, "port 8080 of the loopback"),
+    (("--http", "0.0.0.0:8080"), "8.3", None, "on port 8080: metrics"),
+    (("--announce-url", "http://pacs.example/"), "8.2", "None.", "they are told of what was"),
+    (("--otel",), "8.2", "None.", "OpenTelemetry"),
 )
 
 
@@ -147,6 +155,25 @@ def test_user_identities_that_are_verified(tmp_path: Path) -> None:
     text = written("storescp", "104", "--access-file", str(rules))
     assert "one must be offered" in section(text, "8.5.2")
     assert "the user identity is not accepted, or there is none" in section(text, "7.2.1.4")
+
+
+@pytest.mark.parametrize(
+    ("option", "number", "usual", "changed"),
+    [
+        (("+II",), "D", "No attribute is mapped", "Instance UID"),
+        (("+IP", "2"), "A", "No SOP instance", "SOP instances of their own"),
+        (("+IR", "2"), "1.6", "no attribute is changed", "another identity"),
+        (("+IS", "2"), "5.2.2.1", "stay as they are", "another identity"),
+        (("-u",), "D", "No attribute is mapped", "sent as OB"),
+    ],
+)
+def test_a_sender_that_changes_objects_says_so(
+    option: tuple[str, ...], number: str, usual: str, changed: str
+) -> None:
+    assert usual in section(written("storescu"), number)
+    text = section(written("storescu", *option), number)
+    assert changed in text
+    assert usual not in text
 
 
 def test_nothing_of_a_site_or_a_secret_is_told() -> None:

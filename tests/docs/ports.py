@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.processes import free_port
@@ -44,7 +45,11 @@ class Ports:
         return ports & {port for table in ("tcp", "tcp6") for port in _listening(table)}
 
 
-def _listening(table: str) -> set[int]:
-    rows = Path("/proc/net", table).read_text().splitlines()[1:]
-    fields = (row.split() for row in rows)
-    return {int(field[1].rpartition(":")[2], 16) for field in fields if field[3] == _LISTENING}
+def _listening(table: str) -> Iterator[int]:
+    """Yield ports that are listened on: they come first, and behind them what may be thousands."""
+    with Path("/proc/net", table).open() as rows:
+        next(rows)
+        for fields in map(str.split, rows):
+            if fields[3] != _LISTENING:
+                return
+            yield int(fields[1].rpartition(":")[2], 16)

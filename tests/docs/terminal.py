@@ -97,6 +97,8 @@ class Terminal:
             assert self._servers, f"line {step.line}: no server runs"
             self._compare(self._servers[-1], step.shown)
             return
+        if step.is_ours:  # it would fail at a port that is taken, and be started again
+            self._make_room(self.ports.named(self.ports.free(step.text)))
         running = self._run(step)
         if running is not None and (in_the_way := self._in_the_way(running)):
             for server in in_the_way:
@@ -104,6 +106,10 @@ class Terminal:
             running = self._run(step)
         if running is not None:
             self._judge(running)
+
+    def _make_room(self, ports: set[int]) -> None:
+        for server in [server for server in self._servers if server.ports & ports]:
+            self._stop(server)
 
     def stop_servers(self) -> None:
         """End what goes on beside the page, as Ctrl-C or a service manager would."""
@@ -162,9 +168,11 @@ class Terminal:
             ports = self.ports.listening() - before
             if not ports:
                 listens = None
-            elif listens is None:
-                listens = now
-            elif now - listens > (SETTLED if ports >= named else 4 * SETTLED):
+                continue
+            listens = now if listens is None else listens
+            certain = running.step.is_ours and named and ports >= named  # those do not end
+            settled = SETTLED if ports >= named else 4 * SETTLED
+            if certain or now - listens > settled:
                 running.ports.update(ports)
                 return True
         raise AssertionError(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ast
 import enum
 import importlib
 import importlib.util
 import inspect
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 import aiodicom
-from tests.docs.blocks import ROOT
+from tests.docs.blocks import PAGES, ROOT, find_blocks, name_of
+from tests.docs.unrun import parse
 
 MODULES = ("announcing", "events", "http", "monitor", "testing", "tls")
 """Those that are public beside `aiodicom`, where they are there."""
@@ -63,6 +66,23 @@ def test_every_public_module_has_a_page(name: str) -> None:
     assert f"\n{name}\n" in REFERENCE["index"], "the page is in no toctree"
     module = importlib.import_module(f"aiodicom.{name}")
     assert module.__all__
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_what_a_page_takes_from_us_is_in_the_reference(page: Path) -> None:
+    for block in find_blocks(page.read_text(encoding="utf-8")):
+        if block.language == "python" and not block.is_hidden:
+            for node in ast.walk(parse(block.text)):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("aiodicom"):
+                    for alias in node.names:
+                        assert _is_public(str(node.module), alias.name), ast.unparse(node)
+
+
+def _is_public(module: str, name: str) -> bool:
+    text = "\n".join(REFERENCE.values())
+    if f":: {module}.{name}\n" in text or f".. automodule:: {module}\n" in text:
+        return True
+    return module == "aiodicom" and f":: aiodicom.{name}." in text  # a module of which parts are
 
 
 @pytest.mark.parametrize("function", list(_callables()))

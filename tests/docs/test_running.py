@@ -224,6 +224,14 @@ def test_a_server_that_does_not_end_cleanly_is_noticed(
 def test_a_server_ends_where_another_one_wants_its_port(tmp_path: Path) -> None:
     second = SERVER.replace("storescp", "echoscp").replace(" -od in", "")
     terminal = read(SERVER + second + ECHO, tmp_path)
+    assert not (tmp_path / "4.log").exists(), "it was tried at a port that was taken"
+    assert not terminal.ports.listening()
+
+
+def test_a_server_ends_where_a_program_finds_its_port_taken(tmp_path: Path) -> None:
+    source = "import socket\nsocket.create_server(('127.0.0.1', 11112)).accept()\n"
+    terminal = read(f"{SERVER}```python\n{source}```\n", tmp_path)
+    assert "in use" in (tmp_path / "2.log").read_text()
     assert (tmp_path / "3.log").exists()
     assert not terminal.ports.listening()
 

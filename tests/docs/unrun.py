@@ -39,10 +39,18 @@ def check_shell(text: str) -> None:
 
 def check_python(text: str) -> None:
     """It compiles, and what it takes from aiodicom is there."""
-    tree = compile(text, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+    tree = parse(text)
     compile(text, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     for path in _ours(tree):
         assert _is_there(path), f"there is no {path}"
+
+
+def parse(text: str) -> ast.AST:
+    """Return the tree of a block, which may ``await`` at its top level."""
+    tree: ast.AST = compile(
+        text, "block", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST
+    )
+    return tree
 
 
 def _ours(tree: ast.AST) -> Iterator[str]:
