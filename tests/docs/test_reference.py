@@ -14,7 +14,7 @@ import pytest
 import aiodicom
 from tests.docs.blocks import ROOT
 
-MODULES = ("announcing", "events", "http", "monitor", "testing", "tls")
+MODULES = ("announcing", "events", "http", "monitor", "storage", "testing", "tls")
 """Those that are public beside `aiodicom`, where they are there."""
 
 REFERENCE = {
