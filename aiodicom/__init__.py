@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from aiodicom.server import Server
     from aiodicom.serving import run, serve
     from aiodicom.storage.files import FileStorage
+    from aiodicom.storage.stored import StoredObject
     from aiodicom.wire.dimse import Priority, Status
     from aiodicom.wire.items import UserIdentity
 
@@ -80,6 +81,7 @@ __all__ = [
     "StoreHandler",
     "StoreRequest",
     "StoreResult",
+    "StoredObject",
     "Timeouts",
     "UserIdentity",
     "__version__",
@@ -114,6 +116,7 @@ _HOMES = {
         "server": "Server",
         "serving": "run serve",
         "storage.files": "FileStorage",
+        "storage.stored": "StoredObject",
         "wire.dimse": "Priority Status",
         "wire.items": "UserIdentity",
     }.items()
@@ -121,12 +124,14 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(home), name)
-    return value
+if not TYPE_CHECKING:  # a checker would believe that there is whatever anybody writes
+
+    def __getattr__(name: str) -> object:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(importlib.import_module(home), name)
+        return value
 
 
 def __dir__() -> list[str]:

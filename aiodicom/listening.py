@@ -81,13 +81,15 @@ def listener_of(listeners: Sequence[Listener], connected: socket.socket) -> List
     OSError
         Where there is no connection any more.
     ValueError
-        Where no listener is for its port.
+        Where no listener is for its port, or several are whose TLS differs.
     """
     port = connected.getsockname()[1]
-    for listener in listeners:
-        if listener.port == port or len(listeners) == 1:
-            return replace(listener, port=port)
-    raise ValueError(f"a connection to port {port}, which no listener is for")
+    found = [each for each in listeners if each.port == port or len(listeners) == 1]
+    if not found:
+        raise ValueError(f"a connection to port {port}, which no listener is for")
+    if any(each.ssl is not found[0].ssl for each in found):
+        raise ValueError(f"a connection to port {port}: which listener of it is meant is unclear")
+    return replace(found[0], port=port)
 
 
 async def listen(listeners: Sequence[Listener]) -> list[ListenedOn]:

@@ -126,7 +126,8 @@ class StoreRequest(_Request):
         The command set.
     sop_class_uid, sop_instance_uid : str
         Affected SOP Class UID (0000,0002) and Affected SOP Instance UID (0000,1000), without
-        padding.
+        padding. A peer's text: the class is the presentation context's, but anything may stand
+        in the other one, a path or a line break too.
     dataset : DatasetStream
         The encoded dataset. Read it to its end, or call its `discard`, before returning success.
     """

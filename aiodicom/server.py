@@ -84,7 +84,7 @@ class Server:
             self._given = take_over(self._listeners, sockets)
         self._listened_on: list[ListenedOn] = []
         self._handlers = contextlib.AsyncExitStack()
-        self._tls = tuple(each.ssl for each in listeners if each.ssl is not None)
+        self._tls = tuple(each.ssl for each in self._listeners if each.ssl is not None)
         parts = (service.access, *self._tls, service.store, service.echo)
         self._reloading = Reloading((*parts, service.authorize, *watchers))
         self._surroundings: Surroundings | None = None
@@ -116,9 +116,15 @@ class Server:
     @property
     def where(self) -> str:
         """Where it is to be found: its ports, which of them have TLS, and its AE title."""
-        secure = {each.port for each in self._listeners if each.ssl is not None}
-        ports = [f"{port} (TLS)" if port in secure else str(port) for port in self.ports]
+        ports = [f"{port}{self._tls_of(port)}" for port in self.ports]
         return f"port{'s' if len(ports) > 1 else ''} {', '.join(ports)} as {self.ae_title}"
+
+    def _tls_of(self, port: int) -> str:
+        of_port = [each for each in self._listeners if each.port == port]
+        secure = [each.host or "all interfaces" for each in of_port if each.ssl is not None]
+        if len(secure) < len(of_port):  # the same port of another address has none
+            return f" (TLS on {', '.join(secure)})" if secure else ""
+        return " (TLS)"
 
     @property
     def associations(self) -> int:

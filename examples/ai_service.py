@@ -50,7 +50,7 @@ class Inference:
             file = request.file_meta() + await request.dataset.read()
             loop = asyncio.get_running_loop()
             result = await loop.run_in_executor(self._pool, infer, file)
-        logger.info("%s: %.1f", request.sop_instance_uid, result)
+        logger.info("%r: %.1f", request.sop_instance_uid, result)  # %r: it is a peer's text
         return aiodicom.Status.SUCCESS
 
 

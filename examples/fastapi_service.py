@@ -3,37 +3,36 @@
 HTTP_PORT=8000 DICOM_PORT=11112 python fastapi_service.py
 """
 
-import asyncio
 import contextlib
 import logging
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
 
-import pydicom
 import uvicorn
 from fastapi import FastAPI
 
 import aiodicom
-from aiodicom.storage.stored import StoredObject
 
+storage = aiodicom.FileStorage(os.environ.get("FOLDER", "received"))
 studies: dict[str, set[str]] = defaultdict(set)
 
 
-async def index(stored: StoredObject) -> None:
-    """Note which study an object belongs to; it is on the disk, and success is answered next."""
-    wanted = ["StudyInstanceUID"]
-    read = await asyncio.to_thread(pydicom.dcmread, stored.path, specific_tags=wanted)
-    studies[read.get("StudyInstanceUID", "")].add(stored.sop_instance_uid)
+async def store(request: aiodicom.StoreRequest) -> int:
+    """Store an object, and note which study it belongs to once it is on the disk."""
+    seen = await request.peek("StudyInstanceUID")  # its pixels have not come yet
+    status = await storage(request)
+    if aiodicom.Status.is_success(status):
+        studies[seen.get("StudyInstanceUID", "")].add(request.sop_instance_uid)
+    return status
 
 
 @contextlib.asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Listen for DICOM as long as the web service runs."""
-    storage = aiodicom.FileStorage(os.environ.get("FOLDER", "received"), on_stored=index)
     port = int(os.environ.get("DICOM_PORT", "11112"))
-    async with aiodicom.serve(store=storage, ae_title="FASTAPI", port=port) as server:
-        app.state.dicom = server
+    serving = aiodicom.serve(store=store, ae_title="FASTAPI", port=port)
+    async with storage, serving as app.state.dicom:
         yield
 
 

@@ -33,9 +33,10 @@ class Router:
             ) as onward:
                 result = await onward.c_store(request.dataset, instance=instance)
         except (aiodicom.DicomError, OSError) as error:
-            logger.warning("%s was not sent on: %s", request.sop_instance_uid, error)
+            # %r: it is a peer's text, and may have lines of its own.
+            logger.warning("%r was not sent on: %s", request.sop_instance_uid, error)
             raise aiodicom.Refused(aiodicom.Status.OUT_OF_RESOURCES, "not sent on") from error
-        logger.info("%s: %s", result.sop_instance_uid, result.reason)
+        logger.info("%r: %s", result.sop_instance_uid, result.reason)
         return aiodicom.Status.UNABLE_TO_PROCESS if result.status is None else result.status
 
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
+import pydicom  # noqa: F401 - here: to import it blocks whichever event loop needs it first
 import pytest
 from blockbuster import BlockBuster, BlockBusterFunction, blockbuster_ctx
 

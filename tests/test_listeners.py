@@ -15,6 +15,7 @@ from aiodicom import AssociationInfo, Limits, Listener, Status
 from aiodicom.listening import listen_now, listener_of, take_over
 from aiodicom.wire.pdu import AssociateReject
 from tests.peer import Peer, association_request
+from tests.processes import free_port
 from tests.serving import discard, serving
 from tests.test_server_tls import acceptor, connecting
 
@@ -70,6 +71,13 @@ async def test_where_names_every_port_and_says_which_have_tls() -> None:
         assert server.where == f"ports {plain}, {secure} (TLS) as MINE"
     async with serving(ssl=acceptor(), ae_title="MINE") as server:
         assert server.where == f"port {server.port} (TLS) as MINE"
+
+
+async def test_where_says_which_address_of_a_port_has_tls() -> None:
+    port = free_port()
+    listeners = [Listener(port, HERE), Listener(port, "127.0.0.2", acceptor())]
+    async with serving(listeners=listeners) as server:
+        assert server.where == f"port {port} (TLS on 127.0.0.2) as AIODICOM"
 
 
 async def test_a_port_that_is_taken_closes_those_that_were_not() -> None:
@@ -186,3 +194,15 @@ def test_a_connection_that_was_given_belongs_to_the_listener_of_its_port() -> No
             assert listener_of([one], accepted) == Listener(each.listener.port, HERE)
             with pytest.raises(ValueError, match="which no listener is for"):
                 listener_of(listeners, client)
+
+
+def test_a_connection_that_was_given_is_nobody_s_where_the_tls_of_its_port_is_unclear() -> None:
+    with socket.create_server((HERE, 0)) as listening:
+        port = listening.getsockname()[1]
+        listeners = [Listener(port, HERE), Listener(port, "127.0.0.2", acceptor())]
+        with (
+            socket.create_connection((HERE, port)),
+            listening.accept()[0] as accepted,
+            pytest.raises(ValueError, match="which listener of it is meant"),
+        ):
+            listener_of(listeners, accepted)

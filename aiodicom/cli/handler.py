@@ -123,6 +123,8 @@ def _attribute_of(found: object, wanted: Reference) -> object:
             near = difflib.get_close_matches(name, dir(found), 1)
             advice = f"did you mean {near[0]}?" if near else "name what is defined there"
             raise _failed(wanted, f"{so_far} has no attribute {name}: {advice}") from None
+        except (Exception, SystemExit) as error:  # a module may import what is asked for
+            raise _raised(wanted, "cannot be imported", error) from None
         so_far += f"{'.' if ':' in so_far else ':'}{name}"
     return found
 

@@ -9,6 +9,7 @@ from aiodicom.errors import Refused
 from aiodicom.handling.lifecycle import ComposedHandler, ask
 from aiodicom.requests import AssociationInfo, StoreHandler, StoreRequest
 from aiodicom.wire.dimse import Status, Tag
+from aiodicom.wire.negotiation import VERIFICATION
 
 __all__ = ["when"]
 
@@ -107,6 +108,7 @@ class _When(ComposedHandler):
         """
         is_from_them, classes = self._are_titles(info), self._classes
         proposed = {context.abstract_syntax for context in info.request.presentation_contexts}
+        proposed.discard(VERIFICATION)  # no object comes with it
         if is_from_them and (classes is None or proposed & classes):
             ask(self._handler, info)
         if not is_from_them or (classes is not None and proposed - classes):

@@ -124,7 +124,8 @@ def _decoded(
     characters = _character_sets(raw.get(_SPECIFIC_CHARACTER_SET))
     dataset.set_original_encoding(is_implicit, not encoding.is_big, characters)
     for tag in ambiguous & raw.keys():
-        with contextlib.suppress(AttributeError):  # what its VR depends on is not there
+        # What its VR depends on is not there, or its value is none: then it stays as it came.
+        with contextlib.suppress(Exception):
             dataset[tag]
     for tag in raw.keys() - asked:
         del dataset[tag]
@@ -136,6 +137,9 @@ def _character_sets(element: RawDataElement | None) -> str | MutableSequence[str
     from pydicom.charset import convert_encodings, default_encoding
     from pydicom.dataelem import convert_raw_data_element
 
-    if element is None:
+    if element is None or element.VR not in (None, "CS"):
         return default_encoding
-    return convert_encodings(convert_raw_data_element(element).value)
+    try:
+        return convert_encodings(convert_raw_data_element(element).value)
+    except Exception:  # a peer's text, which names no encoding
+        return default_encoding

@@ -28,15 +28,17 @@ def server(store: StoreHandler | None = None, **settings: Any) -> Server:
     store : callable, optional
         Stores objects.
     **settings
-        Whatever `aiodicom.serve` takes. By default the grace is no time at all: a test that has
-        ended waits for nobody.
+        Whatever `aiodicom.serve` takes; of several `listeners` each says where it listens. By
+        default the grace is no time at all: a test that has ended waits for nobody.
 
     Returns
     -------
     Server
         Its `port` is known once it is entered.
     """
-    return serve(**{"store": store, "host": "127.0.0.1", "port": 0, "grace": 0, **settings})
+    if settings.get("listeners") is None:
+        settings = {"host": "127.0.0.1", "port": 0, **settings}
+    return serve(**{"store": store, "grace": 0, **settings})
 
 
 @contextlib.contextmanager

@@ -138,6 +138,8 @@ class Block:
         if self.is_small_copy:
             copies = [Block(account, [bytearray().join(views)], size) for _ in range(count)]
             self.release()
+            if account.paused and account.must_let_go:
+                account.holder.squeeze()  # perhaps nothing is being read, and nobody else looks
             return copies
         shared = _Shared(self, count)
         return [

@@ -155,6 +155,10 @@ def test_what_is_none_is_said_in_a_line(name: str, complaint: str, mine: Write) 
         ("def (", "SyntaxError: invalid syntax (mine.py, line 1)"),
         ("raise SystemExit(3)", "SystemExit: 3 (mine.py:1)"),
         ("open('missing')", "FileNotFoundError: [Errno 2] No such file"),
+        (
+            "def __getattr__(name):\n    import no_such_thing",
+            "ModuleNotFoundError: No module named 'no_such_thing' (mine.py:2)",
+        ),
     ],
 )
 def test_what_a_module_raises_is_shown_as_it_is(text: str, complaint: str, mine: Write) -> None:

@@ -17,7 +17,7 @@ import aiodicom
 from tests.docs.blocks import PAGES, ROOT, find_blocks, name_of
 from tests.docs.unrun import parse
 
-MODULES = ("announcing", "events", "http", "monitor", "testing", "tls")
+MODULES = ("announcing", "events", "http", "monitor", "storage", "testing", "tls")
 """Those that are public beside `aiodicom`, where they are there."""
 
 REFERENCE = {

@@ -75,7 +75,7 @@ def test_an_ai_service_works_on_objects_in_other_processes(tmp_path: Path) -> No
     with running("ai_service.py", folder=tmp_path) as example:
         assert example.send(*images) == [0, 0]
         for image, mean in zip(images, ("7.0", "9.0"), strict=True):
-            assert f"{image.SOPInstanceUID}: {mean}\n" in example.log
+            assert f"'{image.SOPInstanceUID}': {mean}\n" in example.log
         assert "INFO:aiodicom.server:Listening" in example.log
 
 

@@ -127,6 +127,7 @@ ONLY_MR = association_request([ProposedContext.of(CT_CONTEXT, MR, "1.2.840.10008
         (when(Full(), sop_class=CT), ONLY_MR, False),
         (when(discard, sop_class=MR, otherwise=Full()), ONLY_MR, False),
         (when(discard, sop_class=MR, otherwise=Full()), None, True),
+        (when(discard, sop_class=CT, otherwise=Full()), None, False),  # C-ECHO brings no object
         (when(discard, calling_ae_title="PEER", otherwise=Full()), None, False),
         (when(discard, calling_ae_title="A", otherwise=Full()), None, True),
     ],

@@ -125,6 +125,33 @@ async def test_what_all_discard_is_dropped_and_stored_when_it_is_whole() -> None
         assert await peer.status() == Status.SUCCESS
 
 
+async def test_copies_of_what_has_come_already_do_not_stop_the_rest() -> None:
+    """They pause the peer while nothing is read from it: somebody must take them all the same."""
+
+    async def patient(request: StoreRequest) -> int:
+        shared.set()
+        size = 0
+        while (block := await request.dataset.block(MIB)) is not None:
+            size += block.size
+            block.release()
+        sizes.append(size)
+        return Status.SUCCESS
+
+    async def after_a_peek(request: StoreRequest) -> int:
+        assert await request.peek("SOPInstanceUID")
+        return await tee(patient, patient, patient)(request)
+
+    sizes: list[int] = []
+    shared, limits = asyncio.Event(), aiodicom.Limits(association_bytes=64 << 10)
+    async with serving(store=after_a_peek, limits=limits) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.begin_store("1.2.3", DATA[:30_000])
+        await happens(shared)
+        await peer.finish_store(DATA[30_000:])
+        assert await peer.status() == Status.SUCCESS
+    assert sizes == [len(DATA)] * 3
+
+
 # What is answered --------------------------------------------------------------------------------
 
 

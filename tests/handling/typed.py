@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+import aiodicom
 from aiodicom import (
     AssociationInfo,
     EchoRequest,
@@ -144,3 +145,10 @@ async def reading(request: StoreRequest) -> int:
     async with request.as_file() as file:
         data: bytes = file.read()
     return len(name) + rows + len(data)
+
+
+# Names that there are not ------------------------------------------------------------------------
+
+
+def misspelt() -> None:
+    aiodicom.FileStorge("received")  # type: ignore[attr-defined]

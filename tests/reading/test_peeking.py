@@ -187,6 +187,26 @@ async def test_what_was_found_before_the_dataset_breaks_is_the_answer() -> None:
     assert keywords(await found(peeking("Modality", STUDY), data)) == {"Modality"}
 
 
+@pytest.mark.parametrize("vr", [b"US", b"PN", b"FD", b"OB"])
+async def test_a_character_set_that_is_no_text_is_none(vr: bytes) -> None:
+    head = element(0x00080005, vr, b"\1\2") if vr != b"OB" else b"\x08\0\x05\0OB\0\0\2\0\0\0\1\2"
+    name = element(0x00100010, b"PN", b"Anna")
+    seen = await found(peeking("PatientName"), head + name)
+    assert seen.PatientName == "Anna"
+
+
+async def test_a_character_set_that_a_codec_chokes_on_is_none() -> None:
+    data = element(0x00080005, b"CS", b"\0A") + element(0x00100010, b"PN", b"Anna")
+    assert keywords(await found(peeking("PatientName"), data)) == {"PatientName"}
+
+
+async def test_a_value_of_unclear_vr_that_is_none_is_left_as_it_is() -> None:
+    data = element(0x00100010, b"PN", b"Anna") + element(0x00280103, b"US", b"\0\0")
+    data += element(0x00280106, b"US", b"\1\2\3")
+    seen = await found(peeking("PatientName", "SmallestImagePixelValue"), data)
+    assert keywords(seen) == {"PatientName", "SmallestImagePixelValue"}
+
+
 async def test_in_a_private_transfer_syntax_nothing_is_found_and_nothing_waited_for() -> None:
     handler = peeking("Modality")
     async with serving(store=handler) as server, Peer(server.port) as peer:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from aiodicom import AssociationRejected, Status, StoreRequest, connect
+from aiodicom import AssociationRejected, Listener, Status, StoreRequest, connect
 from aiodicom.testing import (
     ScriptedPeer,
     ServerThread,
@@ -36,6 +36,14 @@ async def test_a_server_has_a_free_port_of_the_loopback_and_takes_what_serve_tak
         assert one.port != another.port
         assert one.ae_title == "HERE"
         assert await echo(another.port) == Status.SUCCESS
+
+
+@pytest.mark.anyio
+async def test_a_server_may_listen_on_several_ports() -> None:
+    async with server(listeners=[Listener(0, "127.0.0.1")] * 2) as running:
+        assert len(running.ports) == 2
+        for port in running.ports:
+            assert await echo(port) == Status.SUCCESS
 
 
 @pytest.mark.anyio
@@ -117,4 +125,4 @@ def test_what_is_public_is_documented() -> None:
 
     assert {name for name in testing.__all__ if not getattr(testing, name).__doc__} == set()
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        testing.nothing  # noqa: B018
+        testing.nothing  # type: ignore[attr-defined]  # noqa: B018
