@@ -70,8 +70,6 @@ class Guard:
                 await answer(scope, receive, send_guarded)
 
     def _choose(self, scope: Scope) -> ASGIApp:
-        if scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("only GET\n", 405, {"allow": "GET, HEAD"})
         if self._loopback_only and not is_loopback(_host(scope)):
             return PlainTextResponse("this is no name of this machine\n", 421)
         return self._application

@@ -118,6 +118,30 @@ async def test_a_dataset_that_comes_is_reported_while_somebody_looks(anyio_backe
             await until(lambda: other.snapshot()["totals"]["bytes"] == request.size)
 
 
+async def test_who_begins_to_look_later_is_told_as_well(anyio_backend: object) -> None:
+    monitor, other = Monitor(), Monitor()
+    monitor.share(2)
+    other._slots = slots = monitor._slots
+    assert slots is not None
+    other.work(1)
+    async with monitor:
+        request = Happening(monitor).begin(0)
+        assert request.dataset is not None
+        await until(lambda: slots.read(0) is not None)
+        request.dataset.size = 1000
+        await until(lambda: other.snapshot()["totals"]["bytes"] == 1000)
+
+
+def test_a_worker_that_was_never_missed_is_replaced_as_well() -> None:
+    monitor = Monitor()
+    monitor.share(2)
+    in_worker(monitor, 0, lambda: Happening(monitor).store(1000))
+    in_worker(monitor, 0, lambda: None)
+    monitor.work(1)
+    told = monitor.snapshot()
+    assert (told["totals"]["objects"], told["totals"]["ended"]["died"]) == (1, 1)
+
+
 async def test_free_space_is_asked_in_a_thread_and_not_again_at_once(anyio_backend: object) -> None:
     asked: list[int] = []
 

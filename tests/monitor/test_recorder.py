@@ -107,6 +107,19 @@ def test_a_long_object_came_over_all_of_its_seconds(clock: Clock) -> None:
     assert record.report()["rates"]["objects"][-5:] == [0, 0, 0, 0, 1]
 
 
+def test_what_was_counted_while_it_came_is_not_spread_again(clock: Clock) -> None:
+    record = Recorder()
+    peer = Happening(record.take)
+    request = peer.begin(size=200)
+    clock.now += 1
+    record.report()
+    clock.now += 1
+    assert request.dataset is not None
+    request.dataset.size = 1200
+    peer.end(request)
+    assert record.report()["rates"]["bytes"][-3:] == [100, 600, 500]
+
+
 def test_seconds_in_which_nothing_came_are_empty(clock: Clock) -> None:
     record = Recorder()
     peer = Happening(record.take)
@@ -204,7 +217,14 @@ def test_who_replaces_a_process_that_has_died_goes_on_from_what_it_counted() -> 
     peer.begin(10)
     before = first.report()
     assert before["buffered"] == 77
-    after = Recorder(without_present(before)).report()
+    gone = without_present(before)
+    assert (gone["associations"], gone["running"], gone["buffered"], gone["listed"]) == (
+        0,
+        0,
+        0,
+        [],
+    )
+    after = Recorder(gone).report()
     assert (after["associations"], after["running"], after["buffered"]) == (0, 0, 0)
     assert (after["totals"]["objects"], after["totals"]["requests"]["C-STORE 0x0000"]) == (1, 1)
     assert after["totals"]["ended"]["died"] == after["totals"]["interrupted"]["C-STORE"] == 1

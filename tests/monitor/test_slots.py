@@ -42,6 +42,13 @@ def test_a_worker_that_dies_while_it_writes_leaves_what_it_had_reported() -> Non
     assert slots.read(0) == {"number": 1}
 
 
+def test_a_report_that_is_damaged_is_none() -> None:
+    slots = Slots(1)
+    slots.write(0, {"number": 1})
+    slots._memory[slots._place(0, 1) + 15] ^= 1
+    assert slots.read(0) is None
+
+
 def test_what_is_read_while_it_is_written_is_whole() -> None:
     """Of two bodies of all the same letter no mixture is ever seen."""
     slots = Slots(1)
