@@ -15,7 +15,7 @@ from uvicorn.server import ServerState
 from aiodicom.events import Event
 from aiodicom.http.app import application
 from aiodicom.http.guard import is_loopback
-from aiodicom.http.protocol import Connection
+from aiodicom.http.protocol import Connection, SeldomLogger
 from aiodicom.listening import Listener, listen_now
 from aiodicom.monitor import Monitor
 
@@ -97,7 +97,7 @@ class Pages:
         if not self._config.loaded:
             self._config.load()
         loop = asyncio.get_running_loop()
-        make = partial(Connection, self._config, self._state, logger)
+        make = partial(Connection, self._config, self._state, SeldomLogger(logger))
         for each in self._sockets:
             self._servers.append(await loop.create_server(make, sock=each))
         return self

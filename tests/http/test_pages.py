@@ -40,6 +40,11 @@ def port_of(client: httpx.AsyncClient) -> int:
     return int(client.headers["x-dicom-port"])
 
 
+def ours(answer: httpx.Response) -> object:
+    """Our end of the connection that an answer came on."""
+    return answer.extensions["network_stream"].get_extra_info("client_addr")
+
+
 def mounted(monitor: Monitor, **settings: Any) -> httpx.AsyncClient:
     """Somebody who asks an application that no server serves."""
     transport = httpx.ASGITransport(application(monitor, **settings))
@@ -170,28 +175,64 @@ async def test_who_holds_a_connection_open_does_not_delay_the_end(anyio_backend:
             await client.aclose()
 
 
-async def test_connections_are_limited(
+async def test_of_too_many_connections_the_one_that_asks_least_goes(
     anyio_backend: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 3)
-    pages = Pages(Monitor(), port=0)
-    async with serving(watchers=[pages]):
-        opened = [await asyncio.open_connection("127.0.0.1", pages.port) for _ in range(5)]
-        for reader, _ in opened[3:]:
+    async with served() as client:
+        url = client.base_url
+        silent = [await asyncio.open_connection(url.host, url.port) for _ in range(2)]
+        mine = ours(await client.get("/healthz"))
+        more = [await asyncio.open_connection(url.host, url.port) for _ in range(2)]
+        for reader, _ in silent:
             assert await reader.read() == b""
-        assert len(pages._state.connections) == 3
-        for _, writer in opened:
+        assert ours(await client.get("/healthz")) == mine
+        for _, writer in (*silent, *more):
             writer.close()
-        await until(lambda: not pages._state.connections)
 
 
-async def test_who_connects_and_asks_nothing_is_let_go_of(anyio_backend: object) -> None:
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 9\r\n\r\n"],
+)
+async def test_who_asks_for_nothing_to_its_end_is_let_go_of(
+    begun: bytes, anyio_backend: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "PATIENCE", 0.1)
     pages = Pages(Monitor(), port=0)
-    pages._config.timeout_keep_alive = 0
-    async with serving(watchers=[pages]):
-        reader, writer = await asyncio.open_connection("127.0.0.1", pages.port)
-        assert await reader.read() == b""
+    async with serving(watchers=[pages]), asyncio.timeout(4):
+        _, writer = await asyncio.open_connection("127.0.0.1", pages.port)
+        writer.write(begun)
+        await until(lambda: pages._state.total_requests == begun.endswith(b"\r\n\r\n"))
+        await until(lambda: not pages._state.connections)
         writer.close()
+
+
+async def test_who_reads_nothing_is_let_go_of(
+    anyio_backend: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "PATIENCE", 0.3)
+    pages = Pages(Monitor(), port=0)
+    async with serving(watchers=[pages]), asyncio.timeout(10):
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", pages.port))
+            deaf.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+            await until(lambda: pages._state.total_requests > 0)
+            await until(lambda: not pages._state.connections)
+            assert pages._state.total_requests < 1000
+
+
+async def test_what_is_no_http_is_logged_once(
+    anyio_backend: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served() as client:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+            writer.write(b"\x01\0\0\0\0\x80\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+            writer.close()
+    assert caplog.text.count("Invalid HTTP request received.") == 1
 
 
 async def test_a_port_that_is_taken_is_said_before_anything_begins(anyio_backend: object) -> None:
