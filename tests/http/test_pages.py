@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from aiodicom.events import ServerListening
-from aiodicom.http import Pages, application, protocol
+from aiodicom.http import Pages, application, pace, protocol
 from aiodicom.monitor import Monitor
 from aiodicom.storage.free_space import Room
 from tests.monitor.happening import Happening, who
@@ -81,13 +82,14 @@ async def test_what_happens_is_told(anyio_backend: object) -> None:
         await peer.release()
 
 
-async def test_only_new_seconds_are_told_to_who_knows_the_others(anyio_backend: object) -> None:
+async def test_only_recent_seconds_are_told_to_who_knows_the_others(anyio_backend: object) -> None:
     async with mounted(Monitor()) as client:
         first = (await client.get("/live")).json()["rates"]
         assert len(first["objects"]) == 300
-        for after, count in ((first["second"] - 3, 3), (first["second"] + 99, 1), ("-1x", 300)):
+        last = first["second"]
+        for after, count in ((last - 3, 8), (last + 99, 8), (last - 20, 300), ("-1x", 300)):
             rates = (await client.get(f"/live?after={after}")).json()["rates"]
-            assert len(rates["bytes"]) - (rates["second"] - first["second"]) in (count, count - 1)
+            assert len(rates["bytes"]) == count
 
 
 async def test_many_viewers_cost_one_snapshot(
@@ -221,6 +223,22 @@ async def test_who_reads_nothing_is_let_go_of(
             await until(lambda: pages._state.total_requests > 0)
             await until(lambda: not pages._state.connections)
             assert pages._state.total_requests < 1000
+
+
+async def test_who_asks_without_end_gets_no_more_than_a_share(
+    anyio_backend: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "RATE", 10.0)
+    monkeypatch.setattr(pace, "BURST", 2)
+    async with served() as client, asyncio.timeout(10):
+        begun = time.monotonic()
+        answers = await asyncio.gather(*(client.get("/healthz") for _ in range(20)))
+        statuses = [answer.status_code for answer in answers]
+        assert statuses.count(200) >= 7
+        assert statuses.count(200) <= 3 + 10 * (time.monotonic() - begun)
+        assert set(statuses) == {200, 503}
+        while (await client.get("/healthz")).status_code != 200:  # soon it is again
+            await asyncio.sleep(0.01)
 
 
 async def test_what_is_no_http_is_logged_once(
