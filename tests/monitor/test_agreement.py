@@ -29,7 +29,6 @@ import collections, json, sys
 from aiodicom import AssociationRejected, FileStorage, Refused
 from aiodicom.monitor import Monitor
 from aiodicom.monitor.json_log import JsonLog
-from aiodicom.monitor.totals import added
 from tests.monitor.agreement import Totals
 
 class Kept(Totals):
@@ -62,8 +61,7 @@ async def authorize(info):
 
 aiodicom.run(port=port, host="127.0.0.1", store=Store(), authorize=authorize, workers=2, window=8,
              watchers=[JsonLog("lines"), Kept(), monitor])
-reports = [monitor._slots.read(index) for index in range(2)]
-open("monitored", "w").write(json.dumps(added(each["totals"] for each in reports)))
+open("monitored", "w").write(json.dumps(monitor.snapshot()["totals"]))
 """
 
 
