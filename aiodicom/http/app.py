@@ -24,6 +24,12 @@ __all__ = ["application"]
 SHARED = 0.4
 """Seconds for which all who look at the page are shown the same."""
 
+SCRAPED = 0.1
+"""Seconds for which the metrics are the same."""
+
+RECENT = 8
+"""Seconds of rates that are told to who knows those before."""
+
 _FOLDER = importlib.resources.files("aiodicom.http") / "page"
 
 FILES = tuple(
@@ -82,14 +88,15 @@ class _Pages:
         self._snapshot: Mapping[str, Any] = {}
         self._taken_at = -SHARED
         self._bodies: dict[int, bytes] = {}
+        self._metrics: dict[str, tuple[bytes, str]] = {}
 
     async def live(self, request: Request) -> Response:
-        """Answer what the page shows: rates only from the second ``after`` on."""
-        await self._look()
+        """Answer what the page shows: rates from before the second ``after``, or all of them."""
+        await self._look(SHARED)
         last = self._snapshot["rates"]["second"]
         number = request.query_params.get("after", "")
         after = int(number) if number.isascii() and number.isdigit() and len(number) < 12 else 0
-        seconds = min(max(last - after, 1), SECONDS)
+        seconds = RECENT if last - after <= RECENT else SECONDS
         body = self._bodies.get(seconds)
         if body is None:
             body = self._bodies[seconds] = _body(self._snapshot, seconds)
@@ -97,8 +104,11 @@ class _Pages:
 
     async def metrics(self, request: Request) -> Response:
         """Answer all metrics, in the format that is asked for."""
-        await self._monitor.refresh()
-        body, kind = exposition(self._monitor.snapshot(), request.headers.get("accept", ""))
+        await self._look(SCRAPED)
+        accept = request.headers.get("accept", "")
+        if accept not in self._metrics:
+            self._metrics = {accept: exposition(self._snapshot, accept)}
+        body, kind = self._metrics[accept]
         return Response(body, headers={"content-type": kind})
 
     async def healthz(self, request: Request) -> Response:
@@ -115,18 +125,19 @@ class _Pages:
 
     async def associations(self, request: Request) -> Response:
         """Answer which associations there are: the busiest ones, and how many in all."""
-        await self._look()
+        await self._look(SHARED)
         present = {"present": self._snapshot["associations"], "busiest": self._snapshot["busiest"]}
         return JSONResponse(present)
 
-    async def _look(self) -> None:
-        """Take a snapshot, unless there is one from just now."""
+    async def _look(self, shared: float) -> None:
+        """Take a snapshot, unless there is one that is not so many seconds old."""
         await self._monitor.refresh()
         now = time.monotonic()
-        if now - self._taken_at >= SHARED:
+        if now - self._taken_at >= shared:
             self._snapshot = self._monitor.snapshot() | {"lacking": self._monitor.lacking}
             self._taken_at = now
             self._bodies = {}
+            self._metrics = {}
 
 
 def _body(snapshot: Mapping[str, Any], seconds: int) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from contextlib import suppress
 from functools import partial
 from typing import Self
 
@@ -15,7 +14,8 @@ from uvicorn.server import ServerState
 from aiodicom.events import Event
 from aiodicom.http.app import application
 from aiodicom.http.guard import is_loopback
-from aiodicom.http.protocol import Connection
+from aiodicom.http.pace import Pace
+from aiodicom.http.protocol import Connection, SeldomLogger
 from aiodicom.listening import Listener, listen_now
 from aiodicom.monitor import Monitor
 
@@ -53,7 +53,7 @@ class Pages:
         self._servers: list[asyncio.Server] = []
         self._state = ServerState()
         self._config = Config(
-            application(monitor, loopback_only=is_loopback(host)),
+            Pace(application(monitor, loopback_only=is_loopback(host))),
             lifespan="off",
             ws="none",
             log_config=None,
@@ -97,7 +97,7 @@ class Pages:
         if not self._config.loaded:
             self._config.load()
         loop = asyncio.get_running_loop()
-        make = partial(Connection, self._config, self._state, logger)
+        make = partial(Connection, self._config, self._state, SeldomLogger(logger))
         for each in self._sockets:
             self._servers.append(await loop.create_server(make, sock=each))
         return self
@@ -108,12 +108,16 @@ class Pages:
             server.close()
         for connection in list(self._state.connections):
             connection.shutdown()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS):
-                await asyncio.gather(*self._state.tasks, return_exceptions=True)
+        await self._answered()
         for connection in list(self._state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
+            connection.transport.abort()
+        await self._answered()  # to who has gone
+        self._servers = []
+
+    async def _answered(self) -> None:
+        """Wait until nothing is being answered, for a moment at most."""
+        if self._state.tasks:
+            await asyncio.wait(self._state.tasks, timeout=LAST_WORDS)
 
     def close(self) -> None:
         """Give the port back, after the last worker."""

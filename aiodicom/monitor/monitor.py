@@ -56,7 +56,7 @@ class Monitor:
         self._looking: asyncio.Future[Room | None] | None = None
         self._looked_at = 0.0
         self._slots: Slots | None = None
-        self._index = 0
+        self._index: int | None = None  # of this worker
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._delay = PERIOD
@@ -125,6 +125,7 @@ class Monitor:
     def _report(self) -> None:
         """Report what has happened; go on while datasets come that somebody wants to see come."""
         assert self._slots is not None
+        assert self._index is not None
         self._timer = None
         came = self._record.came()
         self._publish()
@@ -135,7 +136,7 @@ class Monitor:
         self._came = came
 
     def _publish(self) -> None:
-        if self._slots is not None:
+        if self._slots is not None and self._index is not None:
             self._slots.write(self._index, self._record.report())
 
     # Asked ---------------------------------------------------------------------------------------
@@ -179,15 +180,19 @@ class Monitor:
 
     def snapshot(self) -> dict[str, Any]:
         """Return what is known, of all workers, as plain values that JSON can hold."""
-        reports = [self._record.report()]
-        restarts = 0
-        if self._slots is not None:
-            restarts = self._slots.restarts()
-            for index in range(self._slots.count):
-                if index != self._index:
-                    self._slots.look(index, _milliseconds())
-                    reports.insert(index, self._slots.read(index) or Recorder().report())
-        return snapshot_of(reports, self._room, restarts=restarts, now=time.time())
+        own, slots = self._record.report(), self._slots
+        if slots is None:
+            return snapshot_of([own], self._room, restarts=0, now=time.time())
+        if self._index is not None:
+            slots.write(self._index, own)  # what was told once stays told, whoever dies
+        indexes = range(slots.count)
+        reports = [own if index == self._index else self._of_other(index) for index in indexes]
+        return snapshot_of(reports, self._room, restarts=slots.restarts(), now=time.time())
+
+    def _of_other(self, index: int) -> dict[str, Any]:
+        assert self._slots is not None
+        self._slots.look(index, _milliseconds())
+        return self._slots.read(index) or Recorder().report()
 
 
 def _milliseconds() -> int:

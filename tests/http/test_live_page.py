@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from tests.http.browser import Visit, launched
 from tests.http.load import Modality, rejected, sending
@@ -144,3 +144,29 @@ def test_all_workers_are_shown(browser: Browser, tmp_path: Path) -> None:
             assert visit.text("#associations") == "16"
         visit.becomes("#nobody", "No association now.")
         visit.close()
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ("1 bytes are free, 1000 are to stay so", "Not ready: too little room"),
+        ("the storage does not answer", "Not ready: the storage does not answer"),
+    ],
+)
+def test_why_it_is_not_ready_is_said(
+    lacking: str, said: str, browser: Browser, server: tuple[Receiver, int]
+) -> None:
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        told = response.json()
+        told["lacking"] = lacking
+        if "free" in lacking:
+            told["storage"]["lacking"] = lacking
+        route.fulfill(response=response, json=told)
+
+    visit = Visit(browser, server[1])
+    visit.page.route("**/live*", answer)
+    visit.becomes("#state", said)
+    visit.becomes("#free-of", said.removeprefix("Not ready: "))
+    visit.page.unroute_all(behavior="wait")
+    visit.close()

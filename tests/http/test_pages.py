@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from aiodicom.events import ServerListening
-from aiodicom.http import Pages, application, protocol
+from aiodicom.http import Pages, application, pace, protocol
 from aiodicom.monitor import Monitor
 from aiodicom.storage.free_space import Room
 from tests.monitor.happening import Happening, who
@@ -38,6 +39,11 @@ async def served() -> AsyncIterator[httpx.AsyncClient]:
 
 def port_of(client: httpx.AsyncClient) -> int:
     return int(client.headers["x-dicom-port"])
+
+
+def ours(answer: httpx.Response) -> object:
+    """Our end of the connection that an answer came on."""
+    return answer.extensions["network_stream"].get_extra_info("client_addr")
 
 
 def mounted(monitor: Monitor, **settings: Any) -> httpx.AsyncClient:
@@ -76,13 +82,14 @@ async def test_what_happens_is_told(anyio_backend: object) -> None:
         await peer.release()
 
 
-async def test_only_new_seconds_are_told_to_who_knows_the_others(anyio_backend: object) -> None:
+async def test_only_recent_seconds_are_told_to_who_knows_the_others(anyio_backend: object) -> None:
     async with mounted(Monitor()) as client:
         first = (await client.get("/live")).json()["rates"]
         assert len(first["objects"]) == 300
-        for after, count in ((first["second"] - 3, 3), (first["second"] + 99, 1), ("-1x", 300)):
+        last = first["second"]
+        for after, count in ((last - 3, 8), (last + 99, 8), (last - 20, 300), ("-1x", 300)):
             rates = (await client.get(f"/live?after={after}")).json()["rates"]
-            assert len(rates["bytes"]) - (rates["second"] - first["second"]) in (count, count - 1)
+            assert len(rates["bytes"]) == count
 
 
 async def test_many_viewers_cost_one_snapshot(
@@ -170,28 +177,80 @@ async def test_who_holds_a_connection_open_does_not_delay_the_end(anyio_backend:
             await client.aclose()
 
 
-async def test_connections_are_limited(
+async def test_of_too_many_connections_the_one_that_asks_least_goes(
     anyio_backend: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocol, "MOST_CONNECTIONS", 3)
-    pages = Pages(Monitor(), port=0)
-    async with serving(watchers=[pages]):
-        opened = [await asyncio.open_connection("127.0.0.1", pages.port) for _ in range(5)]
-        for reader, _ in opened[3:]:
+    async with served() as client:
+        url = client.base_url
+        silent = [await asyncio.open_connection(url.host, url.port) for _ in range(2)]
+        mine = ours(await client.get("/healthz"))
+        more = [await asyncio.open_connection(url.host, url.port) for _ in range(2)]
+        for reader, _ in silent:
             assert await reader.read() == b""
-        assert len(pages._state.connections) == 3
-        for _, writer in opened:
+        assert ours(await client.get("/healthz")) == mine
+        for _, writer in (*silent, *more):
             writer.close()
-        await until(lambda: not pages._state.connections)
 
 
-async def test_who_connects_and_asks_nothing_is_let_go_of(anyio_backend: object) -> None:
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\nHo", b"GET / HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 9\r\n\r\n"],
+)
+async def test_who_asks_for_nothing_to_its_end_is_let_go_of(
+    begun: bytes, anyio_backend: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "PATIENCE", 0.1)
     pages = Pages(Monitor(), port=0)
-    pages._config.timeout_keep_alive = 0
-    async with serving(watchers=[pages]):
-        reader, writer = await asyncio.open_connection("127.0.0.1", pages.port)
-        assert await reader.read() == b""
+    async with serving(watchers=[pages]), asyncio.timeout(4):
+        _, writer = await asyncio.open_connection("127.0.0.1", pages.port)
+        writer.write(begun)
+        await until(lambda: pages._state.total_requests == begun.endswith(b"\r\n\r\n"))
+        await until(lambda: not pages._state.connections)
         writer.close()
+
+
+async def test_who_reads_nothing_is_let_go_of(
+    anyio_backend: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "PATIENCE", 0.3)
+    pages = Pages(Monitor(), port=0)
+    async with serving(watchers=[pages]), asyncio.timeout(10):
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", pages.port))
+            deaf.sendall(b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000)
+            await until(lambda: pages._state.total_requests > 0)
+            await until(lambda: not pages._state.connections)
+            assert pages._state.total_requests < 1000
+
+
+async def test_who_asks_without_end_gets_no_more_than_a_share(
+    anyio_backend: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "RATE", 10.0)
+    monkeypatch.setattr(pace, "BURST", 2)
+    async with served() as client, asyncio.timeout(10):
+        begun = time.monotonic()
+        answers = await asyncio.gather(*(client.get("/healthz") for _ in range(20)))
+        statuses = [answer.status_code for answer in answers]
+        assert statuses.count(200) >= 7
+        assert statuses.count(200) <= 3 + 10 * (time.monotonic() - begun)
+        assert set(statuses) == {200, 503}
+        while (await client.get("/healthz")).status_code != 200:  # soon it is again
+            pass
+
+
+async def test_what_is_no_http_is_logged_once(
+    anyio_backend: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served() as client:
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+            writer.write(b"\x01\0\0\0\0\x80\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+            writer.close()
+    assert caplog.text.count("Invalid HTTP request received.") == 1
 
 
 async def test_a_port_that_is_taken_is_said_before_anything_begins(anyio_backend: object) -> None:

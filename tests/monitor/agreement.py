@@ -47,8 +47,10 @@ def lines_of(log: Path) -> list[Line]:
     return [json.loads(line) for line in log.read_text("utf-8").splitlines()]
 
 
-def check(folder: Path, log: Path, counts: Mapping[str, int], seen: Seen) -> None:
-    """Check that all of them tell of the same objects."""
+def check(
+    folder: Path, log: Path, counts: Mapping[str, int], seen: Seen, monitored: Mapping[str, Any]
+) -> None:
+    """Check that all of them tell of the same objects: `monitored` are a monitor's totals."""
     lines = lines_of(log)
     by_event: dict[str, list[Line]] = {}
     for line in lines:
@@ -59,6 +61,7 @@ def check(folder: Path, log: Path, counts: Mapping[str, int], seen: Seen) -> Non
     _check_answers(objects, seen)
     _check_events(by_event, counts)
     _check_associations(objects, associations)
+    _check_metrics(by_event, monitored)
     assert len(associations) == seen.accepted
     assert len(by_event["rejection"]) == seen.rejected
     assert len(by_event["refusal"]) == seen.refused
@@ -103,3 +106,29 @@ def _check_associations(objects: Iterable[Line], associations: Iterable[Line]) -
         assert each["bytes"] == sum(o["bytes"] for o in of_it)
         statuses = Counter("none" if o["status"] is None else f"{o['status']:04X}" for o in of_it)
         assert each["statuses"] == statuses
+
+
+def _check_metrics(by_event: Mapping[str, list[Line]], monitored: Mapping[str, Any]) -> None:
+    objects, associations = by_event["object"], by_event["association"]
+    stored = [o["bytes"] for o in objects if o["outcome"] in ("success", "warning")]
+    settled = [o["settled_seconds"] for o in objects if o["outcome"] in ("success", "warning")]
+    assert monitored["objects"] == len(stored) == sum(monitored["sizes"]["counts"])
+    assert monitored["sizes"]["sum"] == sum(stored)
+    assert monitored["bytes"] == sum(o["bytes"] for o in objects)
+    assert sum(monitored["settled"]["counts"]) == len(settled)
+    assert abs(monitored["settled"]["sum"] - sum(settled)) < 1e-4 * len(objects)
+    statuses = Counter(o["status"] for o in objects)
+    interrupted = statuses.pop(None, 0)
+    named = {f"C-STORE 0x{status:04X}": count for status, count in statuses.items()}
+    assert {k: v for k, v in monitored["requests"].items() if v} == named
+    assert monitored["interrupted"] == {"C-STORE": interrupted}
+    assert monitored["accepted"] == len(associations) == sum(monitored["lasted"]["counts"])
+    ended, refused = dict(monitored["ended"]), dict(monitored["refused"])
+    assert {k: v for k, v in ended.items() if v} == Counter(a["end"] for a in associations)
+    refused.pop("silent")
+    assert {k: v for k, v in refused.items() if v} == Counter(
+        r["reason"] for r in by_event["refusal"]
+    )
+    assert monitored["rejected"] == Counter(
+        f"{r['result']} {r['source']} {r['reason']}" for r in by_event["rejection"]
+    )

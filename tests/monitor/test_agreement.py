@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from aiodicom import AssociationInfo, AssociationRejected, FileStorage, Refused, StoreRequest
+from aiodicom.monitor import Monitor
 from aiodicom.monitor.json_log import JsonLog
 from tests.monitor.agreement import Totals, check, lines_of
 from tests.monitor.load import FAILING, REFUSED, UNWANTED, Load
@@ -26,6 +27,7 @@ ASSOCIATIONS = 60
 PROGRAM = f"""
 import collections, json, sys
 from aiodicom import AssociationRejected, FileStorage, Refused
+from aiodicom.monitor import Monitor
 from aiodicom.monitor.json_log import JsonLog
 from tests.monitor.agreement import Totals
 
@@ -37,6 +39,7 @@ class Kept(Totals):
         open(f"totals-{{os.getpid()}}", "w").write(json.dumps(self.counts))
 
 storage = FileStorage("received", durability="none")
+monitor = Monitor()
 
 class Store:
     async def __aenter__(self):
@@ -57,7 +60,8 @@ async def authorize(info):
         raise AssociationRejected("not you", 1, 1, 3)
 
 aiodicom.run(port=port, host="127.0.0.1", store=Store(), authorize=authorize, workers=2, window=8,
-             watchers=[JsonLog("lines"), Kept()])
+             watchers=[JsonLog("lines"), Kept(), monitor])
+open("monitored", "w").write(json.dumps(monitor.snapshot()["totals"]))
 """
 
 
@@ -80,7 +84,7 @@ def break_disk(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
 async def test_one_process_whose_disk_fails(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed, totals = break_disk(monkeypatch), Totals()
+    failed, totals, monitor = break_disk(monkeypatch), Totals(), Monitor()
     folder, log = tmp_path / "received", tmp_path / "log"
     storage = FileStorage(folder)
 
@@ -95,11 +99,12 @@ async def test_one_process_whose_disk_fails(
         if info.calling_ae_title == UNWANTED.calling_ae_title:
             raise AssociationRejected("not you", 1, 1, 3)
 
-    watchers = [JsonLog(log), totals]
+    watchers = [JsonLog(log), totals, monitor]
     settings = {"store": store, "authorize": authorize, "window": 8, "watchers": watchers}
     async with storage, serving(**settings) as server:
         seen = await Load(server.port, seed).run(ASSOCIATIONS)
-    await asyncio.to_thread(check, folder, log, totals.counts, seen)
+    monitored = monitor.snapshot()["totals"]
+    await asyncio.to_thread(check, folder, log, totals.counts, seen, monitored)
     assert failed
     objects = [line for line in await asyncio.to_thread(lines_of, log) if "outcome" in line]
     assert {o["outcome"] for o in objects} == {"success", "failure", "none"}
@@ -114,4 +119,5 @@ def test_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counted = [Counter(json.loads(p.read_text())) for p in tmp_path.glob("totals-*")]
     assert len(counted) == 2
     assert all(each["AssociationEnded"] for each in counted)
-    check(tmp_path / "received", tmp_path / "lines", sum(counted, Counter()), seen)
+    monitored = json.loads((tmp_path / "monitored").read_text())
+    check(tmp_path / "received", tmp_path / "lines", sum(counted, Counter()), seen, monitored)

@@ -90,6 +90,19 @@ def test_nothing_goes_backwards_when_a_worker_dies_and_is_replaced() -> None:
     assert (told["totals"]["objects"], told["totals"]["ended"]["died"]) == (2, 1)
 
 
+def test_what_a_worker_has_told_others_tell_as_well_even_where_it_dies() -> None:
+    monitor = Monitor()
+    monitor.share(2)
+
+    def store_and_tell() -> None:
+        Happening(monitor).store(1000)
+        assert monitor.snapshot()["totals"]["objects"] == 1
+
+    in_worker(monitor, 0, store_and_tell)
+    monitor.work(1)
+    assert monitor.snapshot()["totals"]["objects"] == 1
+
+
 async def test_a_worker_reports_soon_after_something_has_happened(anyio_backend: object) -> None:
     monitor = Monitor()
     monitor.share(2)
@@ -107,6 +120,7 @@ async def test_a_worker_reports_soon_after_something_has_happened(anyio_backend:
 async def test_a_dataset_that_comes_is_reported_while_somebody_looks(anyio_backend: object) -> None:
     monitor, other = Monitor(), Monitor()
     monitor.share(2)
+    monitor.work(0)
     other._slots = slots = monitor._slots
     assert slots is not None
     other.work(1)
@@ -121,6 +135,7 @@ async def test_a_dataset_that_comes_is_reported_while_somebody_looks(anyio_backe
 async def test_who_begins_to_look_later_is_told_as_well(anyio_backend: object) -> None:
     monitor, other = Monitor(), Monitor()
     monitor.share(2)
+    monitor.work(0)
     other._slots = slots = monitor._slots
     assert slots is not None
     other.work(1)

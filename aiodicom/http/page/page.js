@@ -40,6 +40,8 @@ function time(seconds) {
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
 }
 
+const moment = (seconds) => new Date(seconds * 1000).toLocaleString();
+
 function short(seconds) {
   if (seconds < 0.9995) return [threeDigits(seconds * 1000).replace(/\.0$/, ""), "ms"];
   return [threeDigits(seconds).replace(/\.0$/, ""), "s"];
@@ -163,7 +165,8 @@ class Chart {
   }
 
   showFailures() {
-    const ticks = series("failures").map((count, second) => (count ? `M${second} 100V84` : ""));
+    this.failed = series("failures");
+    const ticks = this.failed.map((count, second) => (count ? `M${second} 100V84` : ""));
     this.failures.setAttribute("d", ticks.join("") || "M0 0");
   }
 
@@ -186,7 +189,9 @@ class Chart {
   tell() {
     const isPointed = this.at !== null && this.values;
     const ago = time(SECONDS - 1 - this.at);
-    say(this.output, isPointed ? `${ago} ago: ${this.format(this.values[this.at])}` : "");
+    const failed = isPointed && this.failed?.[this.at];
+    const more = failed ? `, ${several(failed, "failure")}` : "";
+    say(this.output, isPointed ? `${ago} ago: ${this.format(this.values[this.at])}${more}` : "");
   }
 }
 
@@ -205,9 +210,14 @@ function showHead(told) {
   say(byId("version"), `aiodicom ${told.version}`);
 }
 
+/** Why there is no room, in few words. */
+function whyNot({ lacking, storage }) {
+  return lacking && lacking === storage?.lacking ? "too little room" : lacking;
+}
+
 function stateOf(told) {
   if (!told.server.is_listening) return told.server.since === null ? ["wait", "Starting"] : ["warn", "Stopping"];
-  if (told.lacking) return ["bad", "Not ready: too little room"];
+  if (told.lacking) return ["bad", `Not ready: ${whyNot(told)}`];
   return now("bytes", told.part) ? ["good", "Receiving"] : ["good", "Ready"];
 }
 
@@ -252,7 +262,7 @@ function lately(settled, clock) {
   return counts.some(Boolean) ? { counts, sum: settled.sum - then.sum } : settled;
 }
 
-function showStorage(storage, lacking) {
+function showStorage(storage, lacking, why) {
   byId("storage").hidden = storage === null && !lacking;
   byId("storage").classList.toggle("short", Boolean(lacking));
   if (storage === null) {
@@ -261,9 +271,11 @@ function showStorage(storage, lacking) {
     return;
   }
   sayNumber(byId("free"), bytes(storage.free_bytes));
-  const share = storage.total_bytes ? storage.free_bytes / storage.total_bytes : 0;
-  say(byId("free-of"), `${threeDigits(100 * share).replace(/\.0$/, "")} % of ${joined(bytes(storage.total_bytes))}`);
-  byId("used").style.width = `${100 * (1 - share)}%`;
+  const used = storage.total_bytes ? 1 - storage.free_bytes / storage.total_bytes : 1;
+  const all = `of ${joined(bytes(storage.total_bytes))}`;
+  say(byId("free-of"), `${lacking ? why : all} · ${Math.floor(100 * used)} % used`);
+  byId("free-of").title = lacking || all;
+  byId("used").style.width = `${100 * used}%`;
 }
 
 function makeRow() {
@@ -291,11 +303,19 @@ function showRow(row, sender, clock, fastest) {
   row.classList.toggle("quiet", !sender.bytes_per_second && !sender.running);
 }
 
+/** How fast somebody sends, roughly: rows that are about as fast keep their places. */
+const speed = (sender) => Math.floor(2 * Math.log10(sender.bytes_per_second + 1));
+
+function inOrder(senders) {
+  const name = (sender) => `${sender.calling_ae_title} ${sender.since}`;
+  return [...senders].sort((a, b) => speed(b) - speed(a) || (name(a) < name(b) ? -1 : 1));
+}
+
 function showSending(told) {
   const fastest = Math.max(1, ...told.busiest.map((each) => each.bytes_per_second));
   const show = (row, sender) => showRow(row, sender, told.time, fastest);
   const head = byId("sending").tHead;
-  fill(byId("sending").tBodies[0], told.busiest, makeRow, show);
+  fill(byId("sending").tBodies[0], inOrder(told.busiest), makeRow, show);
   head.hidden = !told.busiest.length;
   byId("nobody").hidden = told.busiest.length > 0;
   const hidden = told.associations - told.busiest.length;
@@ -314,6 +334,7 @@ function showProblems(problems, clock) {
     const [text, ago, peer, seen] = item.children;
     say(text, problem.text);
     say(ago, `${time(clock - problem.last)} ago`);
+    ago.title = [problem.first, problem.last].map(moment).join(" – ");
     say(peer, [problem.who, problem.address].filter(Boolean).join(" · "));
     say(seen, problem.count > 1 ? `${whole(problem.count)} times` : "");
   });
@@ -353,10 +374,10 @@ function show(told) {
   sayNumber(byId("objects"), [whole(told.totals.objects), told.totals.objects === 1 ? "object" : "objects"]);
   say(byId("since"), `${joined(bytes(told.totals.bytes))} received`);
   showLatency(lately(told.totals.settled, told.time));
-  showStorage(told.storage, told.lacking);
+  showStorage(told.storage, told.lacking, whyNot(told));
   dataChart.show();
-  objectChart.show();
   objectChart.showFailures();
+  objectChart.show();
   showSending(told);
   showProblems(told.problems, told.time);
   showWorkers(told.workers, told.restarts);
@@ -382,7 +403,7 @@ async function turn() {
   let wait = EVERY;
   try {
     const told = await ask();
-    if (history.second && (told.server.since !== since || told.rates.second < history.second)) {
+    if (history.second && (told.server.since !== since || told.rates.second < history.second - STRETCH)) {
       forget(); // it is another one: ask for all of its seconds
       wait = 0;
     } else {
