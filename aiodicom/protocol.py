@@ -149,8 +149,8 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
         self._upper.connected()
+        self._around.on_made(self)
         self._wait(_REQUEST, self._around.timeouts.association)
-        self._around.on_made(self)  # which may end it at once
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._upper.get_buffer()
