@@ -512,4 +512,4 @@ class Association:
             self._upper.send(message.context_id, response)
             self._link.flush()
         if self._telling is not None:
-            self._telling.answered(message, status, comment, is_sent=can_send)
+            self._telling.answered(message, status, comment, can_send)

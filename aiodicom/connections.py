@@ -64,7 +64,8 @@ class Connections:
     def __init__(self, share: Share) -> None:
         self.made: set[AcceptorConnection] = set()
         self.opening: set[asyncio.Task[None]] = set()
-        self._shaking: set[asyncio.Task[None]] = set()  # those of `opening` that have TLS
+        # Those of `opening` that have TLS, and no connection yet, by its number.
+        self._shaking: dict[int, asyncio.Task[None]] = {}
         self._listeners: dict[socket.socket, Listener] = {}
         self._share = share
         self._around: Surroundings
@@ -93,7 +94,7 @@ class Connections:
         """Accept no more; have associations finish what runs; end the rest."""
         self._stopping = True
         self.stop_accepting()
-        for task in self._shaking:  # these have nothing that could be finished
+        for task in self._shaking.values():  # these have nothing that could be finished
             task.cancel()
         for connection in list(self.made):
             connection.stop()
@@ -164,7 +165,7 @@ class Connections:
         task = self._around.loop.create_task(connecting)
         self.opening.add(task)
         if listener.ssl is not None:
-            self._shaking.add(task)
+            self._shaking[number] = task
         task.add_done_callback(functools.partial(self._opened, number, accepted))
 
     async def _connect(
@@ -225,7 +226,7 @@ class Connections:
 
     def _opened(self, number: int, accepted: socket.socket, task: asyncio.Task[None]) -> None:
         self.opening.discard(task)
-        self._shaking.discard(task)
+        self._shaking.pop(number, None)
         if task.cancelled():  # perhaps before it began
             accepted.close()
         if number in self._unmade:
@@ -240,9 +241,13 @@ class Connections:
     def has_made(self, connection: AcceptorConnection) -> None:
         """Hear that a connection is there."""
         self._unmade.pop(connection.number, None)
+        # A task that is cancelled closes its transport. With TLS a transport of asyncio's that is
+        # closed twice forgets its connection, which could not even be aborted: no task is
+        # cancelled any more that has one, and one that was comes first.
+        self._shaking.pop(connection.number, None)
         self.made.add(connection)
         if self._stopping:
-            connection.abort()
+            self._around.loop.call_soon(connection.abort)
 
     def has_lost(self, connection: AcceptorConnection) -> None:
         """Hear that a connection has gone, with its handlers."""

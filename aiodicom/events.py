@@ -7,7 +7,7 @@ returns at once. What it raises is logged and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from aiodicom.dataset import DatasetStream
@@ -172,6 +172,9 @@ class RequestBegun:
     command: CommandSet
     dataset: DatasetStream | None
     at: float
+    # Of the monotonic clock, for whoever tells of it: when it began and when all had come.
+    since: float = field(init=False, repr=False)
+    completed: float | None = field(init=False, repr=False)
 
     @property
     def operation(self) -> str:

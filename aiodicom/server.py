@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import math
 import socket
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -268,8 +268,10 @@ class Server:
             try:
                 with anyio.CancelScope(shield=True):
                     self._connections.stop()
-                    await self._connections.abort()
-                    await self._leave_handlers()
+                    try:
+                        await _to_its_end(self._connections.abort())
+                    finally:
+                        await self._leave_handlers()
             finally:  # whoever waits for us is not to blame for a handler
                 self._ended.set()
 
@@ -396,6 +398,20 @@ class Server:
     async def wait_stopped(self) -> None:
         """Wait until somebody calls `stop`; see there for how to wait for its end."""
         await self._stopped.wait()
+
+
+async def _to_its_end(work: Coroutine[object, object, None]) -> None:
+    """Await what is short; whoever cancels us, as asyncio does, waits for its end as well."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()
 
 
 def _check_workers(workers: int, limits: Limits) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from aiodicom.dataset import DatasetStream
 from aiodicom.events import (
@@ -26,14 +25,6 @@ _C_CANCEL = CommandField.C_CANCEL.value
 _MESSAGE_ID = Tag.MESSAGE_ID.value
 _RESPONSE = 0x8000
 """The bit of a Command Field that responses have (PS3.7 E.1)."""
-
-_COMPLETED = 3
-_Open = list[Any]
-"""A request that was begun: its message, itself, when, and when its dataset was complete.
-
-A plain list, which is made in half the time: there is one for each object. As long as it has the
-message no other one has its id.
-"""
 
 
 class Telling:
@@ -60,8 +51,10 @@ class Telling:
         self._tell = tell
         self._info = info
         self._contexts = contexts
-        self._open: dict[int, _Open] = {}
-        self._receiving: _Open | None = None
+        # In the order in which they came. Nearly always the first one is answered next: to look
+        # for it costs less than a dictionary.
+        self._open: list[RequestBegun] = []
+        self._receiving: RequestBegun | None = None
         self._since = time.monotonic()
         tell(AssociationAccepted(info, time.time()))
 
@@ -75,31 +68,34 @@ class Telling:
         if len(command.elements.get(_MESSAGE_ID, b"")) < 2:
             return
         request = RequestBegun(self._info, context, command, dataset, time.time())
-        record = self._open[id(message)] = [message, request, time.monotonic(), None]
+        request.since, request.completed = time.monotonic(), None
+        self._open.append(request)
         if dataset is not None:
-            self._receiving = record
+            self._receiving = request
         self._tell(request)
 
     def completed(self) -> None:
         """Hear that the last fragment of the dataset has come that is being received."""
         if self._receiving is not None:
-            self._receiving[_COMPLETED] = time.monotonic()
+            self._receiving.completed = time.monotonic()
             self._receiving = None
 
-    def answered(self, message: Message, status: int, comment: str, *, is_sent: bool) -> None:
+    def answered(self, message: Message, status: int, comment: str, is_sent: bool) -> None:
         """Hear what has become of a request, and whether its peer was told."""
-        record = self._open.pop(id(message), None)
-        if record is None:
+        for index, request in enumerate(self._open):
+            if request.command is message.command:
+                del self._open[index]
+                break
+        else:
             return
-        _, request, since, completed = record
-        now = time.monotonic()
+        now, completed = time.monotonic(), request.completed
         settled = None if completed is None else now - completed
-        self._tell(RequestEnded(request, status, comment, now - since, settled, is_sent))
+        self._tell(RequestEnded(request, status, comment, now - request.since, settled, is_sent))
 
     def ended(self, how: How, text: str) -> None:
         """Hear that the association has ended: what was not answered never will be."""
         now = time.monotonic()
         while self._open:
-            _, request, since, _ = self._open.pop(next(iter(self._open)))
-            self._tell(RequestEnded(request, None, text, now - since, None, False))
+            request = self._open.pop(0)
+            self._tell(RequestEnded(request, None, text, now - request.since, None, False))
         self._tell(AssociationEnded(self._info, how, text, now - self._since))

@@ -44,6 +44,8 @@ class Watchers:
         """
         hears = [getattr(watcher, "hear", watcher) for watcher in self._watchers]
         hears = [hear for hear in hears if hear is not None]
+        if len(hears) == 1:
+            return self._teller_of(hears[0])
 
         def tell(event: Event) -> None:
             for hear in hears:
@@ -53,6 +55,17 @@ class Watchers:
                     self._log(error)
 
         return tell if hears else None
+
+    def _teller_of(self, hear: Watcher) -> Callable[[Event], None]:
+        """Return what tells one watcher: that of many costs twice as much."""
+
+        def tell(event: Event) -> None:
+            try:
+                hear(event)
+            except (Exception, asyncio.CancelledError) as error:
+                self._log(error)
+
+        return tell
 
     def tell(self, event: Event) -> None:
         """Tell all of them of an event."""

@@ -13,7 +13,9 @@ import pytest
 import trustme
 
 import aiodicom
-from aiodicom import Status
+from aiodicom import Status, connections
+from aiodicom.connections import Connections
+from aiodicom.protocol import AcceptorConnection
 from aiodicom.wire.pdu import Abort
 from tests.peer import PATIENCE, Peer, ct_dataset
 from tests.serving import (
@@ -29,6 +31,7 @@ from tests.serving import (
     until,
 )
 from tests.tls_peer import TLSPeer
+from tests.watched import Heard
 
 CA = trustme.CA()
 
@@ -274,3 +277,47 @@ async def test_a_peer_that_does_not_close_is_closed(caplog: pytest.LogCaptureFix
         await peer.release()
         await empty(server)
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+async def test_a_handshake_that_ends_in_the_turn_in_which_the_server_stops(
+    is_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its peer does not answer our close_notify: what is left of it is aborted."""
+    made, has_made = asyncio.Event(), Connections.has_made
+
+    def stopping(self: Connections, connection: AcceptorConnection) -> None:
+        if is_before:
+            self.stop()
+        has_made(self, connection)
+        if not is_before:
+            self.stop()
+        made.set()
+
+    monkeypatch.setattr(Connections, "has_made", stopping)
+    monkeypatch.setattr(connections, "LAST_WORDS", 0.1)
+    heard = Heard()
+    async with serving(ssl=acceptor(), watchers=[heard]) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as connected:
+            shaking = asyncio.create_task(asyncio.to_thread(shake_hands, connected))
+            await happens(made)
+            await server.stop(0)
+            connected.shutdown(socket.SHUT_RDWR)
+            await shaking
+    assert heard.connections() == 1
+
+
+def shake_hands(connected: socket.socket) -> None:
+    """Do a handshake, and nothing else."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = requestor().wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    with contextlib.suppress(OSError):
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                connected.sendall(outgoing.read())
+                incoming.write(connected.recv(1 << 16))
+                continue
+            connected.sendall(outgoing.read())
+            return

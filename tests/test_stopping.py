@@ -23,6 +23,7 @@ from tests.peer import Peer, ct_dataset, store_pdus
 from tests.processes import PATIENCE, Receiver, Sender, dataset_of, receiving, tries, visible
 from tests.serving import Gate, Keeper, happens, serving, until
 from tests.test_workers import STUCK, program, workers_of
+from tests.watched import Heard
 
 UID = "1.2.3"
 
@@ -102,6 +103,46 @@ async def test_second_stop_does_not_lengthen_the_grace() -> None:
             await peer.aborted()
             await peer.half_close()
             await second
+
+
+class Stubborn:
+    """A handler that goes on when it is cancelled, until it may end."""
+
+    def __init__(self) -> None:
+        self.entered, self.cancelled, self.may_end = (asyncio.Event() for _ in range(3))
+        self.is_left = False
+
+    async def __aenter__(self) -> None: ...
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self.is_left = True
+
+    async def __call__(self, request: aiodicom.StoreRequest) -> int:
+        self.entered.set()
+        try:
+            return len(await request.dataset.read())
+        finally:
+            self.cancelled.set()
+            await happens(self.may_end)
+
+
+async def test_stop_that_is_cancelled_while_it_aborts_ends_all_the_same() -> None:
+    stubborn, heard = Stubborn(), Heard()
+    settings = {"store": stubborn, "watchers": [heard]}
+    async with serving(**settings) as server, Peer(server.port) as peer:
+        await peer.associate()
+        await peer.begin_store(UID)
+        await happens(stubborn.entered)
+        stop = asyncio.create_task(server.stop(0))
+        await happens(stubborn.cancelled)
+        stop.cancel()
+        await asyncio.sleep(0)
+        stubborn.may_end.set()
+        with pytest.raises(asyncio.CancelledError):
+            await stop
+        assert not server._connections.made
+        assert stubborn.is_left
+        assert heard.connections() == 1
 
 
 async def test_hurry_before_the_stop_leaves_no_grace() -> None:

@@ -123,12 +123,13 @@ class Outbox:
             if self._tasks:
                 await asyncio.wait(set(self._tasks), timeout=grace)
         finally:
-            left = len(self._waiting) + self._sending
+            left, settled = len(self._waiting) + self._sending, self._sent + self._failed
             self._waiting.clear()
             for task in self._tasks:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(set(self._tasks), timeout=LAST_WORDS)
+            left -= self._sent + self._failed - settled  # who has ended with it when cancelled
             self._dropped += left
             lost = left + self._failed - before
             if lost:

@@ -6,11 +6,15 @@ import fnmatch
 import os
 from collections.abc import Iterable, Iterator
 
+from aiodicom.storage.leftovers import is_own_file
+
 __all__ = ["find_files"]
 
 
 def find_files(paths: Iterable[str], *, pattern: str = "*", recurse: bool = False) -> Iterator[str]:
     """Yield files, those of a folder in the order of their names.
+
+    In the folder of a running receiver what it has there for itself is passed over.
 
     Parameters
     ----------
@@ -38,6 +42,6 @@ def _in_folder(folder: str, pattern: str, recurse: bool) -> Iterator[str]:
         if not recurse:
             folders.clear()
         for name in sorted(names):
-            if fnmatch.fnmatchcase(name, pattern):
+            if fnmatch.fnmatchcase(name, pattern) and not is_own_file(name):
                 yield os.path.join(parent, name)
     yield from unreadable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -202,7 +203,9 @@ async def _in_thread(act: Callable[[], object]) -> None:
     def work() -> None:
         try:
             act()
-        finally:
+        except Exception:
+            logger.exception("Spans are not sent in the end")
+        with contextlib.suppress(RuntimeError):  # a loop that is closed has given up on us
             loop.call_soon_threadsafe(ended.set)
 
     # Not the loop's threads, for which the program's end would wait.

@@ -16,7 +16,7 @@ import re
 import secrets
 from collections.abc import Collection
 
-__all__ = ["Owner", "remove_leftovers"]
+__all__ = ["Owner", "is_own_file", "remove_leftovers"]
 
 logger = logging.getLogger("aiodicom.storage")
 
@@ -61,6 +61,11 @@ class Owner:
         with contextlib.suppress(OSError):
             os.unlink(self._path)
         os.close(self._descriptor)
+
+
+def is_own_file(name: str) -> bool:
+    """Tell whether a file has a name that only storages give: no object, or none yet."""
+    return bool(_LOCK.fullmatch(name) or _PART.fullmatch(name))
 
 
 def remove_leftovers(folder: str) -> int:

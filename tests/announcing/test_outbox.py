@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -250,6 +251,21 @@ def test_sink_that_hangs_has_the_grace_and_the_rest_is_logged_by_number(
     timeless(main)
     (line,) = (r for r in caplog.records if r.levelno >= logging.ERROR)
     assert line.getMessage() == "Not announced to sink at the end: 5"
+
+
+def test_sink_that_has_taken_it_when_it_is_cancelled_is_counted_once() -> None:
+    async def main() -> None:
+        async def late(announcement: object) -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(HOUR)
+
+        box = outbox(late)
+        put(box, "1", "2")
+        await asyncio.sleep(1)
+        await box.close(5)
+        assert numbers(box) == (0, 1, 0, 0, 1)
+
+    timeless(main)
 
 
 def test_sink_that_does_not_let_itself_be_cancelled_is_left_alone() -> None:

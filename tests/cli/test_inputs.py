@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aiodicom.cli.inputs import find_files
+from aiodicom.storage.leftovers import Owner
 
 
 @pytest.fixture
@@ -105,3 +106,15 @@ def test_a_folder_that_cannot_be_read_is_missed_by_who_reads_it(
     monkeypatch.setattr(os, "scandir", scandir)
     wanted = [os.path.normpath(path) for path in expected]
     assert found(folder, recurse=True, pattern="*.DCM") == wanted
+
+
+def test_a_running_receivers_own_files_are_passed_over(tmp_path: Path) -> None:
+    owner = Owner(str(tmp_path))
+    try:
+        for name in (owner.temporary_name(), "CT.1.2.3", ".hidden"):
+            (tmp_path / name).write_bytes(b"")
+        (lock,) = tmp_path.glob(".aiodicom-*.lock")
+        assert found(tmp_path, "", recurse=True) == [".hidden", "CT.1.2.3"]
+        assert found(tmp_path, lock.name) == [lock.name], "it was named"
+    finally:
+        owner.close()

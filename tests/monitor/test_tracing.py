@@ -196,8 +196,14 @@ class Slow:
         return trace.NoOpTracer()
 
     def shutdown(self) -> None:
-        self.may_end.wait(10)
         self.ended_in = threading.current_thread()
+        self.may_end.wait(10)
+
+    def end(self) -> None:
+        """Let it end, and wait until its thread has: no test has the thread of another one."""
+        self.may_end.set()
+        assert self.ended_in is not None
+        self.ended_in.join(10)
 
 
 async def test_spans_are_sent_at_the_end_without_blocking_the_loop() -> None:
@@ -217,7 +223,40 @@ async def test_a_collector_that_does_not_answer_is_not_waited_for(
         begun = time.monotonic()
     assert time.monotonic() - begun < 5
     assert "Spans are not sent" in caplog.text
-    slow.may_end.set()
+    slow.end()
+
+
+def test_a_collector_that_answers_after_the_end_of_the_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tracing, "PATIENCE", 0.05)
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    slow = Slow()
+
+    async def leave() -> None:
+        async with Tracing(make_provider=lambda: slow):
+            pass
+
+    asyncio.run(leave())
+    slow.end()
+    assert not failed
+
+
+async def test_a_provider_whose_end_fails(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise ValueError("no shutdown")
+
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    slow = Slow()
+    monkeypatch.setattr(slow, "shutdown", fail)
+    async with Tracing(make_provider=lambda: slow):
+        pass
+    assert "no shutdown" in caplog.text
+    assert not failed
 
 
 @pytest.mark.parametrize(
