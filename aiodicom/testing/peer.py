@@ -168,7 +168,8 @@ class ScriptedPeer:
     def reset(self) -> None:
         """Be gone, with a TCP reset."""
         connected = self.writer.get_extra_info("socket")
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        if connected is not None:  # else it is gone already, as uvloop says it
+            connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.cut()
 
     def stop_reading(self) -> None:
