@@ -119,7 +119,7 @@ def by_pynetdicom(
     if association.is_rejected:
         answer: Any = association.acceptor.primitive
         return f"rejected {answer.result} {answer.result_source} {answer.diagnostic}"
-    assert association.is_established
+    assert association.is_established, f"aborted: {association.is_aborted}"
     agreed = [each.abstract_syntax for each in association.accepted_contexts]
     try:
         if VERIFICATION in agreed:
