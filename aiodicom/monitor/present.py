@@ -100,6 +100,9 @@ class Presence:
 
     def rate(self, now: float) -> float:
         """Return the bytes a second of the last seconds."""
+        if now < self._marks[1][0]:  # the clock was put back: measure anew
+            self._marks = ((now, self.bytes), (now, self.bytes))
+            self.mark_after = now + STRETCH
         since, then = self._marks[0] if now - self._marks[1][0] < STRETCH else self._marks[1]
         return max(self.bytes - then, 0) / max(now - since, 0.25)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from aiodicom.monitor.present import Presence
 from aiodicom.monitor.rates import PUT_BACK, SECONDS, Rates, together
+from tests.monitor.happening import who
 
 
 def ring(second: int, objects: int) -> Rates:
@@ -49,3 +51,12 @@ def test_what_was_kept_is_gone_on_from() -> None:
     again = Rates(rates.values())
     again.turn(1002)
     assert again.values()["objects"][-3:] == [5, 0, 0]
+
+
+def test_a_rate_is_measured_anew_where_the_clock_was_put_back() -> None:
+    presence = Presence(who(), 10_000.0)
+    presence.bytes = 50_000_000
+    presence.mark(10_004.0, 1)
+    assert presence.rate(5_000.0) == 0
+    presence.bytes += 4000
+    assert presence.rate(5_002.0) == 2000
