@@ -14,6 +14,7 @@ from aiodicom.wire.pdu import AssociateAccept, AssociateReject
 from tests.peer import (
     CT,
     CT_CONTEXT,
+    PATIENCE,
     association_request,
     command_pdu,
     dataset_pdus,
@@ -44,12 +45,13 @@ class Modality:
         data += b"\xe0\x7f\x10\x00OW\0\0" + self.size.to_bytes(4, "little") + bytes(self.size)
         return command_pdu(command) + dataset_pdus(data)
 
-    def send(self, port: int, is_over: threading.Event) -> None:
-        """Send objects over one association until it is over."""
+    def send(self, port: int, is_over: threading.Event, has_begun: threading.Event) -> None:
+        """Send objects over one association until it is over; say when there is one."""
         contexts = (ProposedContext.of(CT_CONTEXT, self.sop_class, EXPLICIT_LITTLE),)
         with Sender(port) as sender, contextlib.suppress(OSError, EOFError):
             sender.send(association_request(contexts, calling=self.title, called="ARCHIVE"))
             assert isinstance(sender.receive(), AssociateAccept)
+            has_begun.set()
             while not is_over.is_set():
                 sender.send(self.object())
                 sender.status()
@@ -62,12 +64,16 @@ SIXTEEN = tuple(Modality(f"SENDER_{number}") for number in range(16))
 
 @contextlib.contextmanager
 def sending(port: int, modalities: Sequence[Modality] = SIXTEEN) -> Iterator[None]:
-    """Have them send while the body runs."""
-    is_over = threading.Event()
-    threads = [threading.Thread(target=each.send, args=(port, is_over)) for each in modalities]
+    """Have them send while the body runs, which begins when all have an association."""
+    is_over, begun = threading.Event(), [threading.Event() for _ in modalities]
+    threads = [
+        threading.Thread(target=each.send, args=(port, is_over, has_begun))
+        for each, has_begun in zip(modalities, begun, strict=True)
+    ]
     for thread in threads:
         thread.start()
     try:
+        assert all(has_begun.wait(PATIENCE) for has_begun in begun)
         yield
     finally:
         is_over.set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,12 +20,23 @@ LATE = """
 () => {
   const rows = () => document.querySelectorAll("#sending tbody tr").length;
   window.shown = new Promise((resolve) => {
-    const look = () => rows() >= 16 && resolve(Date.now());
+    const look = () => rows() >= 16 && resolve();
     new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
   });
 }
 """
-"""Has the page itself note when it shows sixteen senders."""
+"""Has the page itself note that it shows sixteen senders."""
+
+
+def times_asked_until_shown(visit: Visit) -> int:
+    """How often the page asks for news until it shows all sixteen; twice a second it does.
+
+    Not how long that takes: on a busy machine everything is late, and the page asks late as well.
+    """
+    visit.page.evaluate("() => 0")  # what it asked for meanwhile is known now
+    before = len(visit.asked)
+    visit.page.evaluate("() => window.shown")
+    return len(visit.asked) - before
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +66,8 @@ def test_sixteen_senders_are_shown_within_a_second(
     visit: Visit, server: tuple[Receiver, int]
 ) -> None:
     visit.page.evaluate(LATE)
-    begun = time.time()
     with sending(server[0].port):
-        shown = visit.page.evaluate("() => window.shown") / 1000
-        assert shown - begun < 1
+        assert times_asked_until_shown(visit) <= 2
         visit.becomes("#state", "Receiving")
         rows = visit.page.locator("#sending tbody tr")
         titles = {row.locator("b").inner_text() for row in rows.all()}
@@ -136,9 +144,8 @@ def test_all_workers_are_shown(browser: Browser, tmp_path: Path) -> None:
         visit = Visit(browser, port)
         visit.becomes("#workers", "2")
         visit.page.evaluate(LATE)
-        begun = time.time()
         with sending(receiver.port):
-            assert visit.page.evaluate("() => window.shown") / 1000 - begun < 1
+            assert times_asked_until_shown(visit) <= 3  # workers report four times a second
             rows = visit.page.locator("#workers tbody tr").all()
             assert len(rows) == 2
             assert visit.text("#associations") == "16"
