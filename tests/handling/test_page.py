@@ -36,9 +36,3 @@ async def test_a_handler_of_the_page_stores_an_object(
         assert await peer.status() == Status.SUCCESS
     if storage is not None:
         await storage.__aexit__(None, None, None)
-
-
-def test_the_first_block_is_a_program(no_blocking_calls: Any) -> None:
-    program = BLOCKS[0].replace("port=11112", "host='127.0.0.1', port=0")
-    assert program != BLOCKS[0]
-    exec(compile(program, "block", "exec"), {"__name__": "__main__"})
