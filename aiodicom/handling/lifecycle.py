@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
@@ -13,7 +14,7 @@ from aiodicom.requests import AssociationInfo, StoreHandler, StoreRequest
 __all__ = ["ComposedHandler", "ask"]
 
 
-class ComposedHandler:
+class ComposedHandler(ABC):
     """A store handler that is made of others; see `tee`, `when` and `at_most`.
 
     It is an asynchronous context manager that enters those which are, in order, each of them once
@@ -39,9 +40,9 @@ class ComposedHandler:
         self.leaves: tuple[StoreHandler, ...] = tuple(leaves.values())
         self._entered: list[AsyncExitStack] = []
 
+    @abstractmethod
     async def __call__(self, request: StoreRequest) -> int:
         """Store one object."""
-        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
