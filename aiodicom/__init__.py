@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from aiodicom.wire.identity import __version__
 
 if TYPE_CHECKING:
-    from aiodicom.access import Access, Binding, not_authenticated
-    from aiodicom.access_file import AccessFile, AccessFileError
+    from aiodicom.access.file import AccessFile, AccessFileError
+    from aiodicom.access.passwords import Passwords
+    from aiodicom.access.rules import Access, Binding, not_authenticated
     from aiodicom.certificate import PeerCertificate
     from aiodicom.client import Requestor, StoreResult, connect
     from aiodicom.dataset import DatasetStream
@@ -42,8 +43,8 @@ if TYPE_CHECKING:
         StoreHandler,
         StoreRequest,
     )
-    from aiodicom.server import Server
-    from aiodicom.serving import run, serve
+    from aiodicom.server.server import Server
+    from aiodicom.server.serving import run, serve
     from aiodicom.storage.files import FileStorage
     from aiodicom.storage.stored import StoredObject
     from aiodicom.wire.dimse import Priority, Status
@@ -71,6 +72,7 @@ __all__ = [
     "Listener",
     "NotSent",
     "ObjectHeader",
+    "Passwords",
     "PeerCertificate",
     "Priority",
     "ProtocolError",
@@ -98,8 +100,9 @@ __all__ = [
 _HOMES = {
     name: f"aiodicom.{module}"
     for module, names in {
-        "access": "Access Binding not_authenticated",
-        "access_file": "AccessFile AccessFileError",
+        "access.file": "AccessFile AccessFileError",
+        "access.passwords": "Passwords",
+        "access.rules": "Access Binding not_authenticated",
         "certificate": "PeerCertificate",
         "client": "Requestor StoreResult connect",
         "dataset": "DatasetStream",
@@ -113,8 +116,8 @@ _HOMES = {
         "objects.altered": "Alterations",
         "objects.header": "ObjectHeader read_header",
         "requests": "AssociationInfo Authorize EchoHandler EchoRequest StoreHandler StoreRequest",
-        "server": "Server",
-        "serving": "run serve",
+        "server.server": "Server",
+        "server.serving": "run serve",
         "storage.files": "FileStorage",
         "storage.stored": "StoredObject",
         "wire.dimse": "Priority Status",

@@ -39,7 +39,7 @@ from aiodicom.cli.receiving import (
 )
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.cli.watching import WATCHING
-from aiodicom.server import Server
+from aiodicom.server.server import Server
 from aiodicom.storage.files import FileStorage
 from aiodicom.storage.schemes import Layout, Names
 from aiodicom.storage.sorting import by_series_date

@@ -16,7 +16,7 @@ from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.cli.watching import WATCHING
-from aiodicom.server import Server
+from aiodicom.server.server import Server
 
 __all__ = ["COMMAND", "echoscp"]
 

@@ -44,7 +44,7 @@ from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.cli.watching import WATCHING, check_watching
 from aiodicom.events import AssociationEnded, Event, Watcher
 from aiodicom.requests import StoreHandler
-from aiodicom.server import Server
+from aiodicom.server.server import Server
 from aiodicom.storage.files import FileStorage
 from aiodicom.storage.schemes import Layout, Names
 from aiodicom.storage.sorting import by_patient_name, by_study_time, by_study_uid

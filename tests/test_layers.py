@@ -13,32 +13,18 @@ import aiodicom
 PACKAGE = Path(aiodicom.__file__).parent
 
 FLOORS = (
-    ("errors", "tallies"),
+    ("errors", "open_files"),
     ("wire", "handshakes"),
-    (
-        "dataset",
-        "describe",
-        "ae_titles",
-        "certificate",
-        "seldom",
-        "limits",
-        "deadlines",
-        "tls",
-        "open_files",
-        "shares",
-        "signals",
-    ),
-    ("reading",),
-    ("listening",),
-    ("failures", "requests", "objects", "accepting", "worker", "systemd"),
-    ("events",),
-    ("answering", "access", "reloading", "telling", "watching"),
-    ("association", "workers", "passwords", "running", "handling"),
-    ("protocol", "storage", "access_file"),
-    ("connections", "client", "monitor", "announcing"),
+    ("dataset", "describe", "ae_titles", "certificate", "seldom", "limits", "tls"),
+    ("reading", "listening"),
+    ("failures", "requests", "objects", "systemd"),
+    ("events", "reloading"),
+    ("access", "workers"),
+    ("acceptor",),
+    ("handling", "storage", "client"),
+    ("monitor", "announcing"),
     ("http",),
     ("server",),
-    ("serving",),
     ("testing",),
     ("__init__",),
     ("cli",),
@@ -51,9 +37,6 @@ FLOORS = (
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 STORAGE_KNOWS = {"failures", "requests", "dataset", "wire", "errors", "describe", "storage"}
-
-PROGRAMS = ("signals", "running", "worker", "workers")
-"""Where run() is, which owns its process."""
 
 NO_IO = {"asyncio", "socket", "ssl", "selectors", "threading", "concurrent", "time", "logging"}
 NO_TRANSPORTS = {"socket", "ssl", "selectors", "threading", "pathlib"}
@@ -117,7 +100,7 @@ def test_storage_knows_requests_and_nothing_of_servers(path: Path) -> None:
 
 
 def test_the_conversation_knows_neither_sockets_nor_files() -> None:
-    path = PACKAGE / "association.py"
+    path = PACKAGE / "acceptor" / "association.py"
     assert not outside(path) & NO_TRANSPORTS
     assert "storage" not in rooms(path)
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -132,7 +115,7 @@ def test_errors_import_nothing() -> None:
 def test_the_library_installs_no_signal_handlers_and_sets_up_no_logging() -> None:
     """But for run() and the commands, which are programs."""
     for path in files():
-        if room_of(path) not in (*PROGRAMS, "cli", "storescp", "echoscp", "__main__"):
+        if room_of(path) not in ("workers", "cli", "storescp", "echoscp", "__main__"):
             assert "signal" not in outside(path), name_of(path)
         if room_of(path) not in ("cli", "__main__"):
             text = path.read_text(encoding="utf-8")

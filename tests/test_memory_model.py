@@ -11,8 +11,8 @@ import pytest
 
 import aiodicom
 from aiodicom import Status, StoreRequest
-from aiodicom.association import Service
-from aiodicom.protocol import AcceptorConnection, Surroundings
+from aiodicom.acceptor.association import Service
+from aiodicom.acceptor.protocol import AcceptorConnection, Surroundings
 from aiodicom.wire.buffers import Pool
 from aiodicom.wire.items import AsynchronousOperationsWindow
 from aiodicom.wire.negotiation import make_policy

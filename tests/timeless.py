@@ -7,7 +7,7 @@ import random
 import selectors
 from typing import Any
 
-from aiodicom.protocol import AcceptorConnection
+from aiodicom.acceptor.protocol import AcceptorConnection
 from aiodicom.wire.pdu import PDU, encode_pdu
 from tests.wire.feeding import pdus_in
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from aiodicom.access import Access, AccessRules, network_of
+from aiodicom.access.rules import Access, AccessRules, network_of
 from aiodicom.cli.options import Group, Option, Rule, ae_title, excludes
 
 __all__ = ["ACCESS", "ACCESS_DEFAULTS", "ACCESS_RULES", "access_of"]
@@ -61,7 +61,7 @@ def access_of(settings: Mapping[str, Any]) -> AccessRules | None:
         Where its access file cannot be used.
     """
     if settings["access_file"] is not None:
-        from aiodicom.access_file import AccessFile  # few have one
+        from aiodicom.access.file import AccessFile  # few have one
 
         return AccessFile(settings["access_file"])
     lists = {name: settings[name] for name in _LISTS if settings[name] is not None}

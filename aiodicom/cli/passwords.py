@@ -6,7 +6,7 @@ import getpass
 import sys
 from collections.abc import Sequence
 
-from aiodicom.passwords import PasswordHash
+from aiodicom.access.passwords import PasswordHash
 
 __all__ = ["main"]
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from aiodicom.association import Service
+from aiodicom.acceptor.association import Service
 from aiodicom.cli.access import ACCESS_DEFAULTS, access_of
 from aiodicom.cli.common import DEFAULTS, Failed, reason
 from aiodicom.cli.ending import sockets_of, take_connection
@@ -26,7 +26,7 @@ from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected, DicomError
 from aiodicom.events import Watcher
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
-from aiodicom.server import Server
+from aiodicom.server.server import Server
 from aiodicom.storage.free_space import Room
 from aiodicom.storage.schemes import Layout
 from aiodicom.wire.buffers import Block

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiodicom import dcmrecv, echoscp, echoscu, storescp, storescu
-from aiodicom.access import Access
-from aiodicom.access_file import AccessFile
+from aiodicom.access.file import AccessFile
+from aiodicom.access.rules import Access
 from aiodicom.cli.access import access_of
 from aiodicom.cli.ending import needs_port
 from aiodicom.cli.limits import limits_of

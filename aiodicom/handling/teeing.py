@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from aiodicom.answering import cancels_us
+from aiodicom.acceptor.answering import cancels_us
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationClosed
 from aiodicom.handling.lifecycle import ComposedHandler

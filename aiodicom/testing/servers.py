@@ -11,8 +11,8 @@ from typing import Any, Self, TypeVar
 from anyio.from_thread import start_blocking_portal
 
 from aiodicom.requests import StoreHandler
-from aiodicom.server import Server
-from aiodicom.serving import serve
+from aiodicom.server.server import Server
+from aiodicom.server.serving import serve
 from aiodicom.testing.collector import Collector
 
 __all__ = ["ServerThread", "in_thread", "server"]

@@ -9,9 +9,9 @@ import pytest
 import uvloop
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from aiodicom.association import Service
+from aiodicom.acceptor.association import Service
+from aiodicom.acceptor.protocol import AcceptorConnection, Surroundings
 from aiodicom.limits import Limits, Timeouts
-from aiodicom.protocol import AcceptorConnection, Surroundings
 from aiodicom.requests import StoreRequest
 from aiodicom.wire.buffers import Pool
 from aiodicom.wire.items import ProposedContext

@@ -41,8 +41,8 @@ from aiodicom.wire.items import (
     UserIdentityResponse,
 )
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from tests.acceptor import Caller, accepting, connected
 from tests.peer import CT
+from tests.scripted_acceptor import Caller, accepting, connected
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
 

@@ -11,7 +11,7 @@ from aiodicom import storescu
 from aiodicom.wire.dimse import Status
 from aiodicom.wire.items import ProposedContext
 from aiodicom.wire.pdu import AssociateRequest
-from tests.acceptor import Acceptor, Caller, Received
+from tests.scripted_acceptor import Acceptor, Caller, Received
 from tests.serving import serving
 
 Words = str | Path

@@ -11,10 +11,10 @@ import pytest
 from aiodicom import dcmrecv, echoscp, storescp
 from aiodicom.cli.common import Failed
 from aiodicom.cli.options import UsageError
+from tests.access.test_passwords import GOOD
 from tests.commands.running import connected, running, settings_of
 from tests.peer import Peer, association_request
 from tests.processes import receiving, run_command
-from tests.test_passwords import GOOD
 
 COMMANDS = [
     pytest.param(storescp, ("--ignore",), id="storescp"),

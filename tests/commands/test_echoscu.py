@@ -16,9 +16,9 @@ from aiodicom.wire.dimse import Status, Tag
 from aiodicom.wire.items import AcceptedContext, MaximumLength
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, VERIFICATION
 from aiodicom.wire.pdu import Abort, AssociateReject, AssociateRequest, ReleaseRequest
-from tests.acceptor import Acceptor, Caller, accepted
 from tests.certificates import Authority, identity
 from tests.processes import free_port
+from tests.scripted_acceptor import Acceptor, Caller, accepted
 from tests.serving import serving
 
 Capture = pytest.CaptureFixture[str]

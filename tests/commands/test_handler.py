@@ -21,7 +21,7 @@ from tests.commands.running import connected, settings_of
 from tests.commands.test_reloading_of_receivers import hang_up
 from tests.peer import association_request
 from tests.processes import Receiver, Sender, receiving, run_command
-from tests.test_workers import kill
+from tests.workers.test_workers import kill
 
 Write = Callable[[str], None]
 

@@ -16,7 +16,7 @@ from tests.certificates import Authority, Identity
 from tests.commands.test_tls_of_receivers import shown
 from tests.peer import association_request
 from tests.processes import Receiver, Sender, receiving, run_command, tries
-from tests.test_workers import kill, workers_of
+from tests.workers.test_workers import kill, workers_of
 
 BROKEN = "calling_ae_titles = ["
 

@@ -20,10 +20,10 @@ from aiodicom.wire.items import (
 )
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from aiodicom.wire.pdu import AssociateReject
-from tests.acceptor import MR, Acceptor, Caller, dataset, dataset_in, write_object
 from tests.commands.sending import Recorder, answered, recorded, refused, run
 from tests.peer import CT
 from tests.processes import free_port
+from tests.scripted_acceptor import MR, Acceptor, Caller, dataset, dataset_in, write_object
 from tests.serving import serving
 
 Capture = pytest.CaptureFixture[str]

@@ -22,12 +22,12 @@ from aiodicom.wire.elements import ElementWalker, Encoding
 from aiodicom.wire.items import AcceptedContext
 from aiodicom.wire.negotiation import EXPLICIT_BIG, IMPLICIT_LITTLE
 from aiodicom.wire.pdu import AssociateRequest
-from tests.acceptor import Acceptor, Caller, accepted, write_object
 from tests.certificates import Authority, identity
 from tests.commands.sending import Recorder, answered, recorded, run
 from tests.interop.samples import named
 from tests.peer import CT, ct_dataset, element, uid_value
 from tests.processes import PATIENCE
+from tests.scripted_acceptor import Acceptor, Caller, accepted, write_object
 from tests.serving import discard, serving
 
 DEFLATED = "1.2.840.10008.1.2.1.99"

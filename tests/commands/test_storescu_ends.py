@@ -9,7 +9,10 @@ import pytest
 
 from aiodicom.wire.dimse import Status
 from aiodicom.wire.pdu import Abort, ReleaseRequest
-from tests.acceptor import (
+from tests.commands.sending import Recorder, answered, recorded, run
+from tests.peer import CT, PATIENCE, element, uid_value
+from tests.processes import free_port, visible
+from tests.scripted_acceptor import (
     Acceptor,
     Caller,
     Received,
@@ -19,9 +22,6 @@ from tests.acceptor import (
     sparse_object,
     write_object,
 )
-from tests.commands.sending import Recorder, answered, recorded, run
-from tests.peer import CT, PATIENCE, element, uid_value
-from tests.processes import free_port, visible
 
 Capture = pytest.CaptureFixture[str]
 

@@ -12,10 +12,10 @@ from aiodicom import storescu
 from aiodicom.wire.identity import __version__
 from aiodicom.wire.items import UserIdentity
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from tests.acceptor import accepting, write_object
 from tests.commands.sending import Recorder, answered, recorded, run
 from tests.peer import CT, PATIENCE
 from tests.processes import free_port, run_command
+from tests.scripted_acceptor import accepting, write_object
 
 Capture = pytest.CaptureFixture[str]
 

@@ -11,9 +11,9 @@ import trustme
 
 from aiodicom import storescu
 from aiodicom.tls import PROFILES, TLS, Verify, acceptor_context
-from tests.acceptor import Caller, write_object
 from tests.certificates import Authority, identity
 from tests.commands.sending import Words, answered, run
+from tests.scripted_acceptor import Caller, write_object
 from tests.serving import discard, serving
 
 Capture = pytest.CaptureFixture[str]

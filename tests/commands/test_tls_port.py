@@ -19,8 +19,8 @@ from tests.commands.test_reloading_of_receivers import hang_up
 from tests.commands.test_tls_of_receivers import shown
 from tests.peer import Peer
 from tests.processes import Sender, free_port, receiving
-from tests.test_workers import kill
 from tests.tls_peer import TLSPeer
+from tests.workers.test_workers import kill
 
 COMMANDS = (storescp, dcmrecv, echoscp)
 

@@ -17,7 +17,7 @@ from aiodicom.cli.watching import watchers_of
 from aiodicom.monitor import exporting
 from tests.commands.running import settings_of
 from tests.processes import Receiver, Sender, free_port, receiving, run_command, tries
-from tests.test_workers import kill, workers_of
+from tests.workers.test_workers import kill, workers_of
 
 
 def read(path: Path) -> list[dict[str, Any]]:

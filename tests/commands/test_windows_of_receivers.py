@@ -11,9 +11,9 @@ import aiodicom
 from aiodicom import dcmrecv, echoscp, storescp
 from aiodicom.cli.options import UsageError
 from aiodicom.wire.items import AsynchronousOperationsWindow
-from tests.acceptor import dataset_in, write_object
 from tests.commands.running import connected, files, running, settings_of
 from tests.peer import association_request
+from tests.scripted_acceptor import dataset_in, write_object
 
 RECEIVERS = pytest.mark.parametrize("command", [storescp, dcmrecv])
 

@@ -13,7 +13,7 @@ import pytest
 from aiodicom import storescp
 from aiodicom.cli.actions import Actions
 from aiodicom.limits import Limits
-from aiodicom.workers import MORE_GRACE
+from aiodicom.workers.parent import MORE_GRACE
 from tests.deploy.reading import DEPLOY, ROOT, command_of, exec_start, unit
 from tests.processes import PATIENCE, run, run_command
 from tests.supervisor import supervising

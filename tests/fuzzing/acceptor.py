@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
 from aiodicom import AssociationInfo, EchoRequest, Limits, Status, Timeouts
-from aiodicom.association import Service
-from aiodicom.protocol import AcceptorConnection, Surroundings
+from aiodicom.acceptor.association import Service
+from aiodicom.acceptor.protocol import AcceptorConnection, Surroundings
 from aiodicom.wire.negotiation import make_policy
 from aiodicom.wire.pdu import Abort, AssociateReject, ReleaseResponse
 from tests.fuzzing.handlers import Keeper, Kept, Refusing, folders

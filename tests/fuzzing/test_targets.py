@@ -8,8 +8,8 @@ import random
 import pytest
 from blockbuster import BlockBuster
 
-from aiodicom.answering import Answer, Answering
-from aiodicom.association import Association
+from aiodicom.acceptor.answering import Answer, Answering
+from aiodicom.acceptor.association import Association
 from aiodicom.storage.object_file import ObjectFile
 from aiodicom.wire.buffers import Account, Block
 from aiodicom.wire.pdu import encode_pdu

@@ -16,7 +16,9 @@ from aiodicom.wire.dimse import CommandSet, Status, Tag, encode_response
 from aiodicom.wire.items import AcceptedContext, Item, TransferSyntax
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE
 from aiodicom.wire.pdu import PDV, AssociateReject, DataTransfer, encode_pdu
-from tests.acceptor import (
+from tests.hostile.victim import GONE, REQUEST_HEAD, pdu, raw_item
+from tests.peer import CT, PATIENCE
+from tests.scripted_acceptor import (
     TIMEOUTS,
     Caller,
     accepted,
@@ -25,8 +27,6 @@ from tests.acceptor import (
     response,
     write_object,
 )
-from tests.hostile.victim import GONE, REQUEST_HEAD, pdu, raw_item
-from tests.peer import CT, PATIENCE
 
 ONLY_CT = [(CT, [EXPLICIT_LITTLE])]
 HURRIED = aiodicom.Timeouts(association=0.3, network=0.3, dimse=0.3, closing=0.3, connection=5)

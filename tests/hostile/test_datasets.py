@@ -15,7 +15,6 @@ from aiodicom.wire.items import Item, ProposedContext
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from aiodicom.wire.pdu import AssociateRequest
 from aiodicom.wire.proposal import DEFLATED
-from tests.acceptor import Caller, accepted, accepting, connected, write_object
 from tests.hostile.victim import attacked
 from tests.peer import (
     CONTEXTS,
@@ -29,6 +28,7 @@ from tests.peer import (
     uid_value,
 )
 from tests.processes import dataset_of, visible
+from tests.scripted_acceptor import Caller, accepted, accepting, connected, write_object
 
 LEVELS = 20_000
 UID = "1.2.3"

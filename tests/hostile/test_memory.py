@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from aiodicom import AbortAssociation, Server, Status, StoreRequest
-from aiodicom.association import CROWDED, SMALL
+from aiodicom.acceptor.association import CROWDED, SMALL
 from aiodicom.describe import _uid_name, uid_name
 from aiodicom.errors import ProtocolError
 from aiodicom.wire import dimse, elements, forms, part10, pdu

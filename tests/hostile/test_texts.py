@@ -28,7 +28,6 @@ from aiodicom.wire.items import SOPClassCommonExtendedNegotiation as Common
 from aiodicom.wire.items import SOPClassExtendedNegotiation as Extended
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE
 from aiodicom.wire.pdu import PDV, AssociateRequest, DataTransfer, ae_title_field
-from tests.acceptor import Caller, accepted, accepting, connected, write_object
 from tests.hostile.victim import attacked
 from tests.peer import (
     CONTEXTS,
@@ -42,6 +41,7 @@ from tests.peer import (
     store_command,
     uid_value,
 )
+from tests.scripted_acceptor import Caller, accepted, accepting, connected, write_object
 from tests.serving import serving
 
 EVIL = "\nI: Association Accepted\r\x1b[2J\x1b]0;owned\x07\x00\x7f\x85\x9b31m\u00ad\\\t"

@@ -9,10 +9,10 @@ import pynetdicom
 import pytest
 from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
+from tests.access.test_passwords import hash_of
 from tests.certificates import Authority
 from tests.interop.samples import named
 from tests.processes import Receiver, receiving, run, visible
-from tests.test_passwords import hash_of
 
 VERIFICATION = "1.2.840.10008.1.1"
 

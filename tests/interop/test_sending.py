@@ -19,9 +19,9 @@ import aiodicom
 from aiodicom import AssociationAborted, AssociationRejected, NotSent, StoreResult
 from aiodicom.wire.part10 import FileMeta
 from aiodicom.wire.proposal import DEFLATED
-from tests.acceptor import TIMEOUTS, nothing_left, sparse_object
 from tests.interop.samples import SAMPLES, Sample, named, read
 from tests.processes import PATIENCE, Sender, free_port, tries, visible
+from tests.scripted_acceptor import TIMEOUTS, nothing_left, sparse_object
 from tests.serving import serving
 
 dcmtk = pytest.mark.dcmtk

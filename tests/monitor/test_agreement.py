@@ -20,7 +20,7 @@ from aiodicom.monitor.json_log import JsonLog
 from tests.monitor.agreement import Totals, check, lines_of
 from tests.monitor.load import FAILING, REFUSED, UNWANTED, Load
 from tests.serving import serving
-from tests.test_workers import program
+from tests.workers.test_workers import program
 
 ASSOCIATIONS = 60
 

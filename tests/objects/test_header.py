@@ -15,9 +15,9 @@ from aiodicom.objects.header import ObjectHeader, TooShort, parse_header, read_h
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from aiodicom.wire.part10 import encode_file_meta
 from aiodicom.wire.proposal import DEFLATED
-from tests.acceptor import MR, dataset, write_object
 from tests.interop.samples import FILES, ROOT, SAMPLES, WITHOUT_META, Sample, named
 from tests.peer import CT, element, uid_value
+from tests.scripted_acceptor import MR, dataset, write_object
 
 UID = "1.2.826.0.1.77"
 META = encode_file_meta(CT, UID, EXPLICIT_LITTLE)

@@ -17,9 +17,16 @@ from aiodicom.wire.items import AcceptedContext
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from aiodicom.wire.pdu import PDV
 from aiodicom.wire.proposal import DEFLATED, Agreed, Context, Proposal
-from tests.acceptor import MR, accept_all, acceptance, dataset, open_descriptors, write_object
 from tests.objects.test_source import pdvs_of
 from tests.peer import CT
+from tests.scripted_acceptor import (
+    MR,
+    accept_all,
+    acceptance,
+    dataset,
+    open_descriptors,
+    write_object,
+)
 
 JPEG = "1.2.840.10008.1.2.4.50"
 UID = "1.2.826.0.1.79"

@@ -12,9 +12,9 @@ from aiodicom.objects.source import CHUNK
 from aiodicom.objects.stream import frame_stream, open_stream
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE
 from aiodicom.wire.part10 import encode_file_meta
-from tests.acceptor import dataset
 from tests.objects.test_source import pdvs_of
 from tests.peer import CT
+from tests.scripted_acceptor import dataset
 
 UID = "1.2.826.0.1.78"
 META = encode_file_meta(CT, UID, EXPLICIT_LITTLE)

@@ -31,8 +31,8 @@ from aiodicom.wire.proposal import (
     Proposal,
     contexts_for,
 )
-from tests.acceptor import MR, acceptance, accepted
 from tests.peer import CT
+from tests.scripted_acceptor import MR, acceptance, accepted
 
 JPEG, JPEG_2000 = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"
 

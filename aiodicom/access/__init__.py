@@ -1,0 +1,1 @@
+"""Who may associate: rules, a file of them, user names and passwords."""

@@ -1,0 +1,1 @@
+"""Server: listening, connections, starting and stopping, and those who watch."""

@@ -1,0 +1,1 @@
+"""Several processes on one port: a parent, its workers, and what they share."""
