@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +61,12 @@ def every_line(monkeypatch: pytest.MonkeyPatch) -> None:
         to.log(level, *text)
 
     monkeypatch.setattr(Seldom, "log", log)
+
+
+def pytest_configure() -> None:
+    """Mind interrupts: what a shell runs in the background ignores them, and so do its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
