@@ -281,7 +281,7 @@ async def test_the_names_of_the_debug_log_are_imported_by_another_thread(
 ) -> None:
     threads: list[threading.Thread] = []
     monkeypatch.setattr(
-        "aiodicom.server.uid_name", lambda uid: threads.append(threading.current_thread())
+        "aiodicom.server.server.uid_name", lambda uid: threads.append(threading.current_thread())
     )
     async with serving():
         assert not threads
