@@ -139,6 +139,11 @@ class Announcer:
     def stored(self, stored: StoredObject) -> None:
         """Announce an object that is durable; returns at once.
 
+        Parameters
+        ----------
+        stored : StoredObject
+            The object.
+
         Raises
         ------
         RuntimeError

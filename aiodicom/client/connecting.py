@@ -47,12 +47,14 @@ def connect(
     port : int
         Its TCP port.
     called_ae_title, calling_ae_title : str
-        Its AE title, and ours.
+        Its AE title, and ours: 1 to 16 characters, compared with case (PS3.5 6.2).
     contexts : iterable of (str, iterable of str), optional
         What is proposed: at most 128 abstract syntaxes, each with its transfer syntaxes. By
         default Verification, and whatever the objects that are sent need.
-    roles, extended : iterable, optional
-        Role selection and SOP class extended negotiation items (PS3.7 D.3.3.4, D.3.3.5).
+    roles : iterable of RoleSelection, optional
+        Who may be what for which SOP class (PS3.7 D.3.3.4). By default we are their user.
+    extended : iterable of SOPClassExtendedNegotiation, optional
+        What is asked about SOP classes besides (PS3.7 D.3.3.5).
     maximum_length : int
         The longest P-DATA-TF, in bytes, that the peer may send; 0 for any (PS3.8 D.1).
     maximum_send_length : int
@@ -63,11 +65,11 @@ def connect(
     user_identity : UserIdentity, optional
         Who the user is (PS3.7 D.3.3.7).
     timeouts : Timeouts, optional
-        How long the peer is waited for.
+        How long the peer is waited for; by default 30 s for the connection, and `Timeouts()`.
     family : int
         ``socket.AF_INET`` or ``AF_INET6`` where the connection must be that.
     ssl : ssl.SSLContext, optional
-        For TLS.
+        For TLS (PS3.15 B), such as `aiodicom.tls.requestor_context` makes one; by default none.
     server_hostname : str, optional
         The name that is asked for in the TLS handshake, where it is not `host`.
 
