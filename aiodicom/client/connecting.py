@@ -84,7 +84,7 @@ def connect(
         raise ValueError(f"a maximum send length of {maximum_send_length}: 0 (any), or 8 and more")
     proposed: tuple[Context, ...] = (VERIFICATION_CONTEXT,)
     if contexts is not None:
-        proposed = tuple((abstract, tuple(transfer)) for abstract, transfer in contexts)
+        proposed = tuple((abstract, _listed(abstract, given)) for abstract, given in contexts)
     proposal = Proposal(
         proposed,
         check_ae_title(called_ae_title),
@@ -103,3 +103,9 @@ def connect(
         maximum_send_length=maximum_send_length,
     )
     return Requestor(associations)
+
+
+def _listed(abstract: str, transfer: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(transfer, str):  # which is several letters, and each digit would be a UID
+        raise ValueError(f"{abstract} is proposed with {transfer!r}: it must be a list")
+    return tuple(transfer)

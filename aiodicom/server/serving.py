@@ -141,6 +141,10 @@ def serve(
         Where a value is out of its range, or `listeners` comes with what it replaces, or
         `contexts` with `transfer_syntaxes`, or a socket of `sockets` does not listen.
     """
+    _check_uids(transfer_syntaxes or (), "transfer_syntaxes")
+    for abstract_syntax, of_it in (contexts or {}).items():
+        _check_uids((abstract_syntax,), "contexts")
+        _check_uids(of_it, f"contexts: that of {abstract_syntax}")
     policy = make_policy(
         stores=store is not None,
         maximum_length=maximum_length,
@@ -159,6 +163,21 @@ def serve(
         sockets=sockets,
         watchers=watchers,
     )
+
+
+def _check_uids(uids: Sequence[str], name: str) -> None:
+    """Check that something is a list of UIDs: what is none is proposed by nobody, nor missed.
+
+    Raises
+    ------
+    ValueError
+        Where it is not.
+    """
+    if isinstance(uids, str):  # which is several letters
+        raise ValueError(f"{name} is {uids!r}: it must be a list")
+    for uid in uids:
+        if not uid or uid.strip(".0123456789"):
+            raise ValueError(f"{uid!r} is no UID, of {name}: digits and periods (PS3.5 9.1)")
 
 
 def _listeners(
