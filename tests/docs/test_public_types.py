@@ -82,7 +82,7 @@ def _of_class(shown: Shown, kind: type) -> Iterator[tuple[str, object]]:
 
 
 def _annotations(of: Callable[..., object]) -> dict[str, object]:
-    return typing.get_type_hints(of, _names_in(of.__module__))
+    return inspect.get_annotations(of, globals=_names_in(of.__module__), locals={}, eval_str=True)
 
 
 @functools.cache
