@@ -56,12 +56,14 @@ def connect(
     extended : iterable of SOPClassExtendedNegotiation, optional
         What is asked about SOP classes besides (PS3.7 D.3.3.5).
     maximum_length : int
-        The longest P-DATA-TF, in bytes, that the peer may send; 0 for any (PS3.8 D.1).
+        The longest P-DATA-TF, in bytes, that the peer may send, by default 128 KiB; 0 for any
+        (PS3.8 D.1).
     maximum_send_length : int
         The longest P-DATA-TF, in bytes, that is sent, where the peer would take longer ones; 0
         for as long as it takes.
     window : int
-        How many requests may be outstanding, where the peer agrees (PS3.7 D.3.3.3); 0 for any.
+        How many requests may be outstanding, where the peer agrees (PS3.7 D.3.3.3), by default 8;
+        0 for any.
     user_identity : UserIdentity, optional
         Who the user is (PS3.7 D.3.3.7).
     timeouts : Timeouts, optional
