@@ -379,6 +379,7 @@ async def test_a_user_identity_arrives(
         ({"maximum_send_length": -1}, "maximum send length of -1"),
         ({"maximum_send_length": 7}, "maximum send length of 7"),
         ({"contexts": [("1.2", [])]}, "without a transfer syntax"),
+        ({"contexts": [("1.2", "1.2.840.10008.1.2")]}, "must be a list"),
         ({"contexts": [("1.2", ["1.2.3"])] * 129}, "129 presentation contexts"),
         ({"contexts": []}, "0 presentation contexts"),
         ({"user_identity": UserIdentity.jwt(bytes(65536))}, "too long"),
