@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from aiodicom.acceptor.answering import cancels_us
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationClosed
+from aiodicom.failures import cancels_us
 from aiodicom.handling.lifecycle import ComposedHandler, hand_on
 from aiodicom.handling.turns import Turns
 from aiodicom.requests import StoreHandler, StoreRequest
