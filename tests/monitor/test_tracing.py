@@ -157,17 +157,12 @@ async def test_associations_of_two_servers_are_told_apart() -> None:
         return await discard(request)
 
     settings = {"store": store, "watchers": [spans.tracing]}
-    async with (
-        serving(**settings) as first,
-        serving(**settings) as second,
-        Peer(first.port) as one,
-        Peer(second.port) as other,
-    ):
-        for peer in (one, other):
-            await peer.associate()
-        await asyncio.gather(one.store("1.2.1"), other.store("1.2.2"))
-        await one.release()
-        await other.release()
+    async with serving(**settings) as first, serving(**settings) as second:
+        async with Peer(first.port) as one, Peer(second.port) as other:
+            for peer in (one, other):
+                await peer.associate()
+            await asyncio.gather(one.store("1.2.1"), other.store("1.2.2"))
+        await empty(first)
     ended = [span.attributes or {} for span in spans.named("C-STORE")]
     assert [each["of"] for each in ended] == [each["dicom.sop_instance_uid"] for each in ended]
     assert len(ended) == len(spans.named("DICOM association")) == 2
