@@ -416,10 +416,14 @@ async def test_what_is_ahead_is_waited_for_where_memory_is_short() -> None:
 async def test_it_is_not_waited_for_ever_and_no_end_of_the_dataset(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("aiodicom.dataset.SHORTAGE", 0.01)
+    monkeypatch.setattr("aiodicom.dataset.SHORTAGE", 0)
     feed = Feed()
-    feed(b"1234")
     feed.stream.hurry()
+    looking = asyncio.ensure_future(feed.stream.ahead(0, 10))
+    for _ in range(5):
+        await started(looking)  # it holds nothing that others could wait for
+    feed(b"1234")
+    assert await looking == b"1234"
     with pytest.raises(Refused, match="memory is short") as raised:
         await feed.stream.ahead(4, 10)
     assert raised.value.status == Status.OUT_OF_RESOURCES
