@@ -13,8 +13,12 @@ from collections.abc import AsyncIterator, Callable
 
 from aiodicom.errors import AssociationClosed, Refused
 from aiodicom.wire.buffers import Block
+from aiodicom.wire.dimse import Status
 
 __all__ = ["DatasetStream"]
+
+SHORTAGE = 2.0
+"""Seconds that somebody who looks ahead waits for more while memory is short."""
 
 
 class DatasetStream:
@@ -152,18 +156,20 @@ class DatasetStream:
         Returns
         -------
         bytes
-            Empty where no more comes: at the end, and where memory is short, because then the
-            peer is not read from before somebody takes what is there.
+            Empty at the end of the dataset, and nowhere else.
 
         Raises
         ------
-        AssociationClosed, Refused, RuntimeError
+        Refused
+            Also with 0xA700, where memory is short and nothing more comes for a while: then
+            perhaps the peer is not read from before somebody takes what is there.
+        AssociationClosed, RuntimeError
             As `check_unread`.
         """
         self.check_unread()
-        while not self._is_enough(offset + 1):
+        while self._buffered <= offset and not self.complete:
             self._wanted = offset + 1
-            await self._wait()
+            await self._wait_while_short()
             self.check_unread()
         return self._copied(offset, most)
 
@@ -248,6 +254,17 @@ class DatasetStream:
             await self._waiter
         finally:
             self._waiter = None
+
+    async def _wait_while_short(self) -> None:
+        """Wait as `_wait`, where memory is short and something is held not for long."""
+        if not (self._hurried and self._buffered):
+            await self._wait()
+            return
+        try:
+            async with asyncio.timeout(SHORTAGE):
+                await self._wait()
+        except TimeoutError:
+            raise Refused(Status.OUT_OF_RESOURCES, "memory is short") from None
 
     # The association's side ------------------------------------------------------------------
 

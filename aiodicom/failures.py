@@ -1,7 +1,8 @@
-"""Logging what others' code has raised, without what it says: that may tell of patients."""
+"""What others' code has raised: logged without what it says, which may tell of patients."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import traceback
@@ -9,10 +10,16 @@ import traceback
 from aiodicom.describe import escape_path
 from aiodicom.seldom import Seldom
 
-__all__ = ["log_failure"]
+__all__ = ["cancels_us", "log_failure"]
 
 MOST_FRAMES = 6
 """Calls that are named, the last ones: those of whoever raised it."""
+
+
+def cancels_us(error: BaseException) -> bool:
+    """Tell whether our task is cancelled, and not something that others' code waited for."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def log_failure(

@@ -174,8 +174,7 @@ class StoreRequest(_Request):
         It is read from its first byte afterwards, whichever way. Nothing but the beginning of it
         is waited for: until the last one wanted has come, or one that stands behind it, or `limit`
         bytes. What is not found by then is not there, and so is what cannot be read: values of 16
-        KiB and more, and everything in a private transfer syntax. Where memory is short the peer
-        is not read from before somebody takes what has come, and what that has is the answer.
+        KiB and more, and everything in a private transfer syntax.
 
         Parameters
         ----------
@@ -201,7 +200,8 @@ class StoreRequest(_Request):
         AssociationClosed
             Where the association has ended, or the dataset was discarded.
         Refused
-            Where the dataset is longer than it may be.
+            Where the dataset is longer than it may be. With 0xA700 also where memory is short, and
+            nothing more comes for two seconds before all is found: it may be there.
         """
         return await peek(self.dataset, self.transfer_syntax_uid, attributes, limit)
 

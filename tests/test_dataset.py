@@ -398,7 +398,7 @@ async def test_what_is_ahead_is_waited_for() -> None:
     assert await looking == b"5"
 
 
-async def test_nothing_is_ahead_where_memory_is_short() -> None:
+async def test_what_is_ahead_is_waited_for_where_memory_is_short() -> None:
     feed = Feed()
     looking = asyncio.ensure_future(feed.stream.ahead(0, 10))
     await started(looking)
@@ -406,8 +406,29 @@ async def test_nothing_is_ahead_where_memory_is_short() -> None:
     await started(looking)  # it holds nothing: others will let it go on
     feed(b"1234")
     assert await looking == b"1234"
-    assert await feed.stream.ahead(4, 10) == b""
+    looking = asyncio.ensure_future(feed.stream.ahead(4, 10))
+    await started(looking)  # it holds something: perhaps there will be room for more
+    feed(b"5")
+    assert await looking == b"5"
     feed.stream.discard()
+
+
+async def test_it_is_not_waited_for_ever_and_no_end_of_the_dataset(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aiodicom.dataset.SHORTAGE", 0)
+    feed = Feed()
+    feed.stream.hurry()
+    looking = asyncio.ensure_future(feed.stream.ahead(0, 10))
+    for _ in range(5):
+        await started(looking)  # it holds nothing that others could wait for
+    feed(b"1234")
+    assert await looking == b"1234"
+    with pytest.raises(Refused, match="memory is short") as raised:
+        await feed.stream.ahead(4, 10)
+    assert raised.value.status == Status.OUT_OF_RESOURCES
+    feed(b"5", is_last=True)
+    assert await feed.stream.read() == b"12345"
 
 
 # Branches ------------------------------------------------------------------------------------

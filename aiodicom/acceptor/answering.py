@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from aiodicom.dataset import DatasetStream
 from aiodicom.describe import escape, message_lines
 from aiodicom.errors import AbortAssociation, AssociationClosed, ProtocolError, Refused
-from aiodicom.failures import log_failure
+from aiodicom.failures import cancels_us, log_failure
 from aiodicom.requests import (
     AssociationInfo,
     EchoHandler,
@@ -199,12 +199,6 @@ class Answering:
                 raise Refused(Status.INVALID_SOP_INSTANCE, comment, (_AFFECTED_INSTANCE,))
             if dataset is None:
                 raise Refused(Status.CANNOT_UNDERSTAND, "Not a dataset: there is none")
-
-
-def cancels_us(error: BaseException) -> bool:
-    """Tell whether our task is cancelled, and not something that a handler waited for."""
-    task = asyncio.current_task()
-    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 def _check_kind(context: PresentationContext, command: CommandSet) -> None:

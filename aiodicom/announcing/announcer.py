@@ -99,9 +99,11 @@ class Announcer:
     async def __aexit__(self, *exc_info: object) -> None:
         """Announce the studies that are under way, and give all that waits the grace."""
         async with self._changing:
-            if self._users == 1:
-                await self._stop()
-            self._users -= 1
+            try:
+                if self._users == 1:
+                    await self._stop()
+            finally:
+                self._users -= 1
 
     async def _start(self) -> None:
         # Of this process alone: workers are forked before they enter it.

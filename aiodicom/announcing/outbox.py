@@ -13,7 +13,7 @@ from typing import cast
 from aiodicom.announcing.announcements import Announcement
 from aiodicom.announcing.retries import Retries, TryAgain, Undeliverable
 from aiodicom.describe import system_reason
-from aiodicom.failures import log_failure
+from aiodicom.failures import cancels_us, log_failure
 from aiodicom.seldom import Seldom
 
 __all__ = ["Counts", "Outbox", "Sink"]
@@ -176,12 +176,9 @@ class Outbox:
             return TryAgain(system_reason(error) if error.errno else type(error).__name__)
         except Undeliverable as error:
             self._fail(error.why)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+        except (Exception, asyncio.CancelledError) as error:
+            if cancels_us(error):
                 raise
-            self._fail_with(error)  # by something of the sink's own
-        except Exception as error:
             self._fail_with(error)
         else:
             self._sent += 1

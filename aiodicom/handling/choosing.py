@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from aiodicom.errors import Refused
-from aiodicom.handling.lifecycle import ComposedHandler, ask
+from aiodicom.handling.lifecycle import ComposedHandler, ask, hand_on, limits_of
+from aiodicom.handling.turns import Limit, Turns
 from aiodicom.requests import AssociationInfo, StoreHandler, StoreRequest
 from aiodicom.wire.dimse import Status, Tag
 from aiodicom.wire.negotiation import VERIFICATION
@@ -80,23 +81,25 @@ class _When(ComposedHandler):
         self._calling = calling
         self._called = called
 
-    async def __call__(self, request: StoreRequest) -> int:
-        """Store one object.
-
-        Raises
-        ------
-        Refused
-            0x0122 or 0x0124 where it is for none of the handlers.
-        """
-        is_from_them = self._are_titles(request.association)
-        if is_from_them and (self._classes is None or request.sop_class_uid in self._classes):
-            return await self._handler(request)
-        if self._otherwise is not None:
-            return await self._otherwise(request)
-        if is_from_them:
+    async def _store(self, request: StoreRequest, turns: Turns) -> int:
+        handler = self._chosen(request)
+        if handler is not None:
+            return await hand_on(handler, request, turns)
+        if self._are_titles(request.association):
             comment, tag = "SOP class is not stored here", Tag.AFFECTED_SOP_CLASS_UID.value
             raise Refused(Status.SOP_CLASS_NOT_SUPPORTED, comment, (tag,))
         raise Refused(Status.NOT_AUTHORIZED, "not stored for these AE titles")
+
+    def _limits(self, request: StoreRequest) -> Sequence[Limit]:
+        handler = self._chosen(request)
+        return () if handler is None else limits_of(handler, request)
+
+    def _chosen(self, request: StoreRequest) -> StoreHandler | None:
+        """Return whom an object is for; None where it is for none of them."""
+        is_one = self._classes is None or request.sop_class_uid in self._classes
+        if is_one and self._are_titles(request.association):
+            return self._handler
+        return self._otherwise
 
     def admit(self, info: AssociationInfo) -> None:
         """Ask those about an association who may be given objects of it.

@@ -1,17 +1,18 @@
-"""What all handlers that are made of others have of these: their life cycle, and `admit`."""
+"""What handlers that are made of others have of these: life cycle, `admit`, whose turn it is."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
 
 from aiodicom.errors import DicomError
+from aiodicom.handling.turns import Limit, Turns
 from aiodicom.reloading import Reloadable
 from aiodicom.requests import AssociationInfo, StoreHandler, StoreRequest
 
-__all__ = ["ComposedHandler", "ask"]
+__all__ = ["ComposedHandler", "ask", "hand_on", "limits_of"]
 
 
 class ComposedHandler(ABC):
@@ -39,10 +40,31 @@ class ComposedHandler(ABC):
                 leaves[id(leaf)] = leaf
         self.leaves: tuple[StoreHandler, ...] = tuple(leaves.values())
         self._entered: list[AsyncExitStack] = []
+        composed = [part for part in self._parts if isinstance(part, ComposedHandler)]
+        self._is_limited: bool = any(part._is_limited for part in composed)
+
+    async def __call__(self, request: StoreRequest) -> int:
+        """Store one object, when it is its turn in all handlers that store so many at a time.
+
+        Raises
+        ------
+        Refused
+            0xA700 where it is one too many for one of them, and does not wait.
+        """
+        turns = Turns(limits_of(self, request))
+        try:
+            await turns.take()
+            return await self._store(request, turns)
+        finally:
+            turns.end_all()
 
     @abstractmethod
-    async def __call__(self, request: StoreRequest) -> int:
-        """Store one object."""
+    async def _store(self, request: StoreRequest, turns: Turns) -> int:
+        """Store one object that has its turns."""
+
+    def _limits(self, request: StoreRequest) -> Sequence[Limit]:
+        """Return the limits of the parts that are given an object."""
+        return [limit for part in self._parts for limit in limits_of(part, request)]
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -104,3 +126,17 @@ def ask(handler: StoreHandler | None, info: AssociationInfo) -> None:
     admit = getattr(handler, "admit", None)
     if admit is not None:
         admit(info)
+
+
+async def hand_on(handler: StoreHandler, request: StoreRequest, turns: Turns) -> int:
+    """Give an object that has its turns to a part."""
+    if isinstance(handler, ComposedHandler):
+        return await handler._store(request, turns)
+    return await handler(request)
+
+
+def limits_of(handler: StoreHandler, request: StoreRequest) -> Sequence[Limit]:
+    """Return the limits that an object comes under in a handler."""
+    if isinstance(handler, ComposedHandler) and handler._is_limited:
+        return handler._limits(request)
+    return ()

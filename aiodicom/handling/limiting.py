@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import anyio
-
-from aiodicom.errors import Refused
-from aiodicom.handling.lifecycle import ComposedHandler
+from aiodicom.handling.lifecycle import ComposedHandler, hand_on, limits_of
+from aiodicom.handling.turns import Limit, Turns
 from aiodicom.requests import StoreHandler, StoreRequest
-from aiodicom.wire.dimse import Status
 
 __all__ = ["at_most"]
 
@@ -24,7 +21,8 @@ def at_most(number: int, handler: StoreHandler, *, waits: bool = True) -> Compos
     waits : bool
         Whether the next one waits for its turn, the longest waiting first, and is not read
         meanwhile: back-pressure. Otherwise it is refused at once with 0xA700, out of resources,
-        and its sender may try again.
+        and its sender may try again. In a `tee` the object is given to none of the handlers
+        before it has its place.
 
     Returns
     -------
@@ -44,26 +42,15 @@ def at_most(number: int, handler: StoreHandler, *, waits: bool = True) -> Compos
 class _AtMost(ComposedHandler):
     def __init__(self, number: int, handler: StoreHandler, waits: bool) -> None:
         super().__init__((handler,))
+        self._is_limited = True
         self._handler = handler
-        self._waits = waits
-        self._turns = anyio.Semaphore(number)
+        self._limit = Limit(number, waits)
 
-    async def __call__(self, request: StoreRequest) -> int:
-        """Store one object.
-
-        Raises
-        ------
-        Refused
-            0xA700 where it is one too many and does not wait.
-        """
+    async def _store(self, request: StoreRequest, turns: Turns) -> int:
         try:
-            self._turns.acquire_nowait()
-        except anyio.WouldBlock:
-            if not self._waits:
-                comment = "too many objects at a time"
-                raise Refused(Status.OUT_OF_RESOURCES, comment) from None
-            await self._turns.acquire()
-        try:
-            return await self._handler(request)
+            return await hand_on(self._handler, request, turns)
         finally:
-            self._turns.release()
+            turns.end(self._limit)
+
+    def _limits(self, request: StoreRequest) -> list[Limit]:
+        return [self._limit, *limits_of(self._handler, request)]

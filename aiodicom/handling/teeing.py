@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from aiodicom.acceptor.answering import cancels_us
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationClosed
-from aiodicom.handling.lifecycle import ComposedHandler
+from aiodicom.failures import cancels_us
+from aiodicom.handling.lifecycle import ComposedHandler, hand_on
+from aiodicom.handling.turns import Turns
 from aiodicom.requests import StoreHandler, StoreRequest
 from aiodicom.wire.dimse import Status
 
@@ -44,9 +45,9 @@ def tee(first: StoreHandler, *others: StoreHandler) -> ComposedHandler:
 
 
 class _Tee(ComposedHandler):
-    async def __call__(self, request: StoreRequest) -> int:
+    async def _store(self, request: StoreRequest, turns: Turns) -> int:
         branches = request.dataset.branch(len(self._parts))
-        outcomes = _Outcomes(branches)
+        outcomes = _Outcomes(branches, turns)
         async with asyncio.TaskGroup() as tasks:
             for number, (part, branch) in enumerate(zip(self._parts, branches, strict=True)):
                 own = StoreRequest(request.association, request.context, request.command, branch)
@@ -57,8 +58,9 @@ class _Tee(ComposedHandler):
 class _Outcomes:
     """What has become of one object."""
 
-    def __init__(self, branches: Sequence[DatasetStream]) -> None:
+    def __init__(self, branches: Sequence[DatasetStream], turns: Turns) -> None:
         self._branches = branches
+        self._turns = turns
         self._statuses: list[int] = [Status.SUCCESS] * len(branches)
         self._failure: int | BaseException | None = None
 
@@ -66,7 +68,9 @@ class _Outcomes:
         """Have one handler store it; whatever comes of that is kept, not raised."""
         dataset = request.dataset
         try:
-            status = self._statuses[number] = _checked(await handler(request), dataset)
+            status = self._statuses[number] = _checked(
+                await hand_on(handler, request, self._turns), dataset
+            )
             if not Status.is_success(status):
                 self._failed(status)
         except (Exception, asyncio.CancelledError) as error:

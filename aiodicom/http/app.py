@@ -18,6 +18,7 @@ from aiodicom.http.guard import Guard
 from aiodicom.monitor import Monitor
 from aiodicom.monitor.prometheus import exposition
 from aiodicom.monitor.rates import SECONDS
+from aiodicom.monitor.totals import BOUNDS
 
 __all__ = ["application"]
 
@@ -143,9 +144,11 @@ class _Pages:
 def _body(snapshot: Mapping[str, Any], seconds: int) -> bytes:
     """Return what the page is told: what it does not show is left out."""
     rates, totals = snapshot["rates"], snapshot["totals"]
+    settled = {**totals["settled"], "bounds": BOUNDS["settled"]}
     shown = {
         **snapshot,
         "rates": {k: v[-seconds:] if isinstance(v, list) else v for k, v in rates.items()},
-        "totals": {k: v for k, v in totals.items() if not isinstance(v, dict) or k == "settled"},
+        "totals": {k: v for k, v in totals.items() if not isinstance(v, dict)}
+        | {"settled": settled},
     }
     return json.dumps(shown, separators=(",", ":")).encode()

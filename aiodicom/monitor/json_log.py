@@ -58,8 +58,8 @@ class JsonLog:
 
     The lines are in ``docs/events.md``. There is no patient data in them. A thread writes them,
     within a tenth of a second; where the disk is slow or full some are dropped, which is logged and
-    said in the next line that can be written: nothing ever waits for this log. Several
-    processes may append to one file.
+    said in the next line that can be written: nothing ever waits for this log. It has one server;
+    several logs and processes may append to one file.
 
     Parameters
     ----------
@@ -71,6 +71,8 @@ class JsonLog:
     ------
     OSError
         When the server starts, where the file cannot be opened.
+    RuntimeError
+        When the server starts, where another one has this log.
     """
 
     def __init__(self, target: str | os.PathLike[str] | IO[bytes] | IO[str]) -> None:
@@ -112,10 +114,17 @@ class JsonLog:
         self._gone.add(index)
 
     async def __aenter__(self) -> Self:
+        if self._writer is not None:
+            text = "a JSON log has one server: give each one its own, they may append to one file"
+            raise RuntimeError(text)
         self._server = secrets.token_hex(4)
         self._tallies.clear()
         self._writer = LineWriter(self._lines, _dropped)
-        await self._writer.start(must_open=not self._is_worker)
+        try:
+            await self._writer.start(must_open=not self._is_worker)
+        except BaseException:
+            self._writer = None
+            raise
         if self._index in self._gone:
             self._put({"event": "worker_replaced", "time": _rfc3339(time.time()),
                        "worker": self._index + 1})  # fmt: skip
@@ -123,7 +132,10 @@ class JsonLog:
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._writer is not None:
-            await self._writer.close()
+            try:
+                await self._writer.close()
+            finally:
+                self._writer = None
 
     async def reload(self) -> str:
         """Open the file anew, as who has renamed it wants; return a line that says so.

@@ -92,6 +92,10 @@ class LineWriter:
                 await self.close()
                 raise
             self._failed(error)
+        except asyncio.CancelledError:  # the thread ends when it has opened the file
+            self._is_open = False
+            self._queue.put(None)
+            raise
 
     def put(self, line: bytes) -> None:
         """Take a line, with its end; drop it where too many wait, or after the end."""

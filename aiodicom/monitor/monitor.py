@@ -94,7 +94,15 @@ class Monitor:
         self._loop = None
 
     def share(self, workers: int) -> None:
-        """Make what several workers tell each other by, before they are forked."""
+        """Make what several workers tell each other by, before they are forked.
+
+        Raises
+        ------
+        RuntimeError
+            Where another server has this monitor.
+        """
+        if self._loop is not None:
+            raise RuntimeError("a monitor has one server: give each one of its own")
         self._slots = Slots(workers) if workers > 1 else None
 
     def work(self, index: int) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
+import anyio
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
@@ -53,15 +54,15 @@ class Tracing:
     """A watcher that makes a span of each association, and in it one of each C-STORE.
 
     Their attributes are in ``docs/events.md``. There is no patient data in them. Where only the API
-    of OpenTelemetry is installed nothing comes of it.
+    of OpenTelemetry is installed nothing comes of it. Several servers may have the same one.
 
     Parameters
     ----------
     tracer_provider : opentelemetry.trace.TracerProvider, optional
         Whose tracer to use; by default the global one's.
     make_provider : callable, optional
-        Makes one instead, in each worker, when the server starts; it is shut down when the server
-        has stopped. It is called in a thread.
+        Makes one instead, in each worker, when the first server starts; it is shut down when the
+        last one has stopped. It is called in a thread.
     """
 
     def __init__(
@@ -73,7 +74,9 @@ class Tracing:
         self._tracer = trace.get_tracer("aiodicom", __version__, tracer_provider)
         self._make_provider = make_provider
         self._made: Any = None
-        self._traces: dict[int, _Trace] = {}
+        self._users = 0
+        self._changing = anyio.Lock()
+        self._traces: dict[int, _Trace] = {}  # by the id of who they are of: numbers are a server's
         self._tellers: dict[type, Callable[[Any], None]] = {
             AssociationAccepted: self._accepted,
             AssociationEnded: self._ended,
@@ -83,15 +86,19 @@ class Tracing:
         }
 
     async def __aenter__(self) -> Self:
-        if self._make_provider is not None:
-            self._made = await asyncio.to_thread(self._make_provider)
-            self._tracer = trace.get_tracer("aiodicom", __version__, self._made)
+        async with self._changing:
+            if self._make_provider is not None and not self._users:
+                self._made = await asyncio.to_thread(self._make_provider)
+                self._tracer = trace.get_tracer("aiodicom", __version__, self._made)
+            self._users += 1
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        made, self._made = self._made, None
-        if made is not None:
-            await _in_thread(made.shutdown)
+        async with self._changing:
+            self._users -= 1
+            if self._made is not None and not self._users:
+                made, self._made = self._made, None
+                await _in_thread(made.shutdown)
 
     def span(self, request: StoreRequest) -> Span:
         """Return the span of an object that is being received.
@@ -103,7 +110,7 @@ class Tracing:
         request : StoreRequest
             What the handler was given.
         """
-        found = self._traces.get(request.association.number)
+        found = self._traces.get(id(request.association))
         span = None if found is None else found.objects.get(id(request.command))
         return trace.INVALID_SPAN if span is None else span
 
@@ -133,10 +140,10 @@ class Tracing:
     def _accepted(self, event: AssociationAccepted) -> None:
         span = self._start(event.association, event.at)
         context = trace.set_span_in_context(span, Context())
-        self._traces[event.association.number] = _Trace(span, context)
+        self._traces[id(event.association)] = _Trace(span, context)
 
     def _ended(self, event: AssociationEnded) -> None:
-        found = self._traces.pop(event.association.number, None)
+        found = self._traces.pop(id(event.association), None)
         if found is None:
             return
         span = found.span
@@ -157,7 +164,7 @@ class Tracing:
     # Objects -------------------------------------------------------------------------------------
 
     def _request_begun(self, event: RequestBegun) -> None:
-        found = self._traces.get(event.association.number)
+        found = self._traces.get(id(event.association))
         if found is None or event.command.field != _C_STORE:
             return
         found.objects[id(event.command)] = self._tracer.start_span(
@@ -175,7 +182,7 @@ class Tracing:
 
     def _request_ended(self, event: RequestEnded) -> None:
         request = event.request
-        found = self._traces.get(request.association.number)
+        found = self._traces.get(id(request.association))
         span = None if found is None else found.objects.pop(id(request.command), None)
         if span is None:
             return

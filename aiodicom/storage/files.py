@@ -13,7 +13,7 @@ import anyio
 
 from aiodicom.describe import escape
 from aiodicom.errors import AssociationRejected, Refused
-from aiodicom.failures import log_failure
+from aiodicom.failures import cancels_us, log_failure
 from aiodicom.requests import AssociationInfo, StoreRequest
 from aiodicom.storage.commit import Durability, Job, sync_folder
 from aiodicom.storage.folder_tree import FolderTree, folders_above
@@ -316,14 +316,10 @@ class FileStorage:
         )
         if placing is not None:
             placing.stored = stored
-        try:
-            if self._announcer is not None:
-                self._announcer.stored(stored)
-            awaitable = None if self._on_stored is None else self._on_stored(stored)
-            if awaitable is not None:
-                await awaitable
-        except Exception as error:
-            log_failure(logger, "What follows a stored object failed", error)
+        if self._announcer is not None:
+            await _tell_one(self._announcer.stored, stored)
+        if self._on_stored is not None:
+            await _tell_one(self._on_stored, stored)
 
     def _log(self, file: ObjectFile, wanted: str) -> None:
         name = file.name
@@ -342,6 +338,18 @@ class FileStorage:
         else:
             logger.info("Storing DICOM file: %s", name)
             logger.warning("DICOM file existed and was replaced: %s", name)
+
+
+async def _tell_one(follows: OnStored, stored: StoredObject) -> None:
+    """Tell one of those who follow; what it raises is no concern of the next one."""
+    try:
+        awaitable = follows(stored)
+        if awaitable is not None:
+            await awaitable
+    except (Exception, asyncio.CancelledError) as error:
+        if cancels_us(error):
+            raise
+        log_failure(logger, "What follows a stored object failed", error)
 
 
 async def _enter(announcer: Audience, owner: Owner) -> None:

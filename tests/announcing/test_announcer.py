@@ -261,3 +261,20 @@ def test_study_of_many_series_and_senders_is_remembered_up_to_a_bound() -> None:
         assert told.study.objects == 1500
 
     timeless(main)
+
+
+async def test_sink_that_cannot_be_left_does_not_keep_the_announcer_from_starting_again() -> None:
+    class Stubborn(Taker):
+        async def __aenter__(self) -> None: ...
+
+        async def __aexit__(self, *exc_info: object) -> None:
+            raise OSError("no")
+
+    sink = Stubborn()
+    announcing = Announcer(sink)
+    for uid in ("1.2.1", "1.2.2"):
+        await announcing.__aenter__()
+        announcing.stored(stored(uid))
+        with pytest.raises(OSError, match="no"):
+            await announcing.__aexit__(None, None, None)
+    assert sink.uids == ["1.2.1", "1.2.2"]

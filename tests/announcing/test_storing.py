@@ -16,6 +16,7 @@ from aiodicom.announcing import Announcer, ObjectStored, StudyQuiet
 from aiodicom.storage.placing import Placing
 from aiodicom.storage.schemes import Layout
 from aiodicom.storage.sorting import Sorting, by_patient_name, by_series_date, by_study_uid
+from aiodicom.storage.stored import StoredObject
 from aiodicom.storage.studies import Studies
 from tests.announcing.values import Hanging, Taker
 from tests.peer import (
@@ -167,6 +168,16 @@ async def test_sink_that_raises_and_an_announcer_that_fails_change_no_response(
         assert await peer.store("1.2.4", with_series("1.2.4")) == Status.SUCCESS
     assert "Doe" not in caplog.text
     assert "What follows a stored object failed: TypeError" in caplog.text
+
+
+async def test_announcer_that_fails_does_not_keep_others_from_hearing_of_the_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[StoredObject] = []
+    async with announcing(tmp_path, on_stored=told.append) as (peer, announcer):
+        monkeypatch.setattr(announcer, "stored", None)
+        assert await peer.store("1.2.3", with_series("1.2.3")) == Status.SUCCESS
+    assert [stored.sop_instance_uid for stored in told] == ["1.2.3"]
 
 
 async def test_announcer_is_entered_with_the_storage_and_left_after_it(tmp_path: Path) -> None:

@@ -177,3 +177,24 @@ def test_why_it_is_not_ready_is_said(
     visit.becomes("#free-of", said.removeprefix("Not ready: "))
     visit.page.unroute_all(behavior="wait")
     visit.close()
+
+
+def test_latencies_are_told_by_the_bounds_that_the_server_tells(
+    browser: Browser, server: tuple[Receiver, int]
+) -> None:
+    bounds = [0.25, 7]
+
+    def answer(route: Route) -> None:
+        response = route.fetch()
+        told = response.json()
+        # So many that it does not matter what the page was told before.
+        told["totals"]["settled"] = {"counts": [0, 10**9], "sum": 10**9, "bounds": bounds}
+        route.fulfill(response=response, json=told)
+
+    visit = Visit(browser, server[1])
+    visit.page.route("**/live*", answer)
+    visit.becomes("#latency-worst", "99 %: ≤ 7 s")
+    bounds.pop()
+    visit.becomes("#latency-worst", "99 %: > 250 ms")
+    visit.page.unroute_all(behavior="wait")
+    visit.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -90,6 +91,16 @@ async def test_only_recent_seconds_are_told_to_who_knows_the_others(anyio_backen
         for after, count in ((last - 3, 8), (last + 99, 8), (last - 20, 300), ("-1x", 300)):
             rates = (await client.get(f"/live?after={after}")).json()["rates"]
             assert len(rates["bytes"]) == count
+
+
+async def test_the_page_is_told_what_its_histogram_reaches_up_to(anyio_backend: object) -> None:
+    """The metrics have the same bounds, and one bucket more for what is above them."""
+    async with mounted(Monitor()) as client:
+        settled = (await client.get("/live")).json()["totals"]["settled"]
+        metrics = (await client.get("/metrics")).text
+    bounds = re.findall(r'aiodicom_store_latency_seconds_bucket{le="([0-9.]+)"}', metrics)
+    assert settled["bounds"] == [float(bound) for bound in bounds]
+    assert len(settled["counts"]) == len(bounds) + 1
 
 
 async def test_many_viewers_cost_one_snapshot(

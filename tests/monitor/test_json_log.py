@@ -266,3 +266,26 @@ async def test_each_run_has_associations_of_its_own() -> None:
             await peer.associate()
         names.add(written.one("association")["association"])
     assert len(names) == 2
+
+
+async def test_a_log_that_a_server_has_is_refused_to_another_one() -> None:
+    """Both would count their associations from 1 on."""
+    written = Written()
+    async with serving(watchers=[written.log]) as server, Peer(server.port) as peer:
+        other = aiodicom.serve(host="127.0.0.1", port=0, watchers=[written.log])
+        with pytest.raises(RuntimeError, match="may append to one file"):
+            await other.start()
+        await peer.associate()
+    assert len(written.of("association")) == 1
+    async with serving(watchers=[written.log]) as server, Peer(server.port) as peer:
+        await peer.associate()
+    assert len(written.of("association")) == 2
+
+
+async def test_a_log_that_could_not_start_may_be_given_to_another_server(tmp_path: Path) -> None:
+    log = JsonLog(tmp_path / "folder" / "log")
+    with pytest.raises(FileNotFoundError):
+        await aiodicom.serve(host="127.0.0.1", port=0, watchers=[log]).start()
+    await asyncio.to_thread((tmp_path / "folder").mkdir)
+    async with serving(watchers=[log]):
+        pass

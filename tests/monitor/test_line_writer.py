@@ -67,6 +67,26 @@ async def test_lines_are_written_soon_and_in_order() -> None:
     assert (paper.opened, paper.closed) == (1, 1)
 
 
+async def test_a_start_that_is_given_up_leaves_no_thread_and_no_file() -> None:
+    class Slow(Paper):
+        def open(self) -> None:
+            self.is_reached.set()
+            self.may_write.wait(PATIENCE)
+            super().open()
+
+    paper = Slow()
+    paper.may_write.clear()
+    writer = LineWriter(paper, lambda count: b"")
+    starting = asyncio.create_task(writer.start(must_open=True))
+    await until(paper.is_reached.is_set)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    paper.may_write.set()
+    await until(lambda: all(t.name != "aiodicom lines" for t in threading.enumerate()))
+    assert (paper.opened, paper.closed) == (1, 1)
+
+
 async def test_at_the_end_all_lines_are_written() -> None:
     paper = Paper()
     async with writing(paper) as writer:

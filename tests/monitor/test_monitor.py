@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import aiodicom
 from aiodicom.events import ServerListening
 from aiodicom.monitor import Monitor
@@ -49,6 +51,19 @@ async def test_a_server_is_watched(anyio_backend: object) -> None:
         await until(lambda: monitor.snapshot()["totals"]["ended"]["released"] == 1)
         assert monitor.is_listening
     assert not monitor.is_listening
+
+
+async def test_a_monitor_that_a_server_has_is_refused_to_another_one(
+    anyio_backend: object,
+) -> None:
+    monitor = Monitor()
+    async with serving(watchers=[monitor]) as server:
+        other = aiodicom.serve(host="127.0.0.1", port=0, watchers=[monitor])
+        with pytest.raises(RuntimeError, match="one of its own"):
+            await other.start()
+        assert monitor.snapshot()["server"]["addresses"] == [["127.0.0.1", server.port]]
+    async with serving(watchers=[monitor]):
+        assert monitor.is_listening
 
 
 async def test_what_is_in_memory_is_told(anyio_backend: object) -> None:

@@ -147,6 +147,27 @@ async def test_a_handler_s_own_span_is_a_child_of_the_object_s() -> None:
     assert own.parent.span_id == store_span.context.span_id
 
 
+async def test_associations_of_two_servers_are_told_apart() -> None:
+    """Both servers count theirs from 1 on."""
+    spans, inside = Spans(), asyncio.Barrier(2)
+
+    async def store(request: StoreRequest) -> int:
+        await inside.wait()
+        spans.tracing.span(request).set_attribute("of", request.sop_instance_uid)
+        return await discard(request)
+
+    settings = {"store": store, "watchers": [spans.tracing]}
+    async with serving(**settings) as first, serving(**settings) as second:
+        async with Peer(first.port) as one, Peer(second.port) as other:
+            for peer in (one, other):
+                await peer.associate()
+            await asyncio.gather(one.store("1.2.1"), other.store("1.2.2"))
+        await empty(first)
+    ended = [span.attributes or {} for span in spans.named("C-STORE")]
+    assert [each["of"] for each in ended] == [each["dicom.sop_instance_uid"] for each in ended]
+    assert len(ended) == len(spans.named("DICOM association")) == 2
+
+
 async def test_a_span_that_is_current_elsewhere_is_no_parent() -> None:
     spans = Spans()
     tracer = trace.get_tracer("program", tracer_provider=spans.provider)
@@ -212,6 +233,23 @@ async def test_spans_are_sent_at_the_end_without_blocking_the_loop() -> None:
         assert isinstance(watcher._tracer, trace.Tracer)
         asyncio.get_running_loop().call_later(0.05, slow.may_end.set)
     assert slow.ended_in not in (None, threading.main_thread())
+
+
+async def test_two_servers_have_one_provider_until_both_have_stopped() -> None:
+    made: list[Slow] = []
+
+    def make() -> Slow:
+        made.append(Slow())
+        made[-1].may_end.set()
+        return made[-1]
+
+    watcher = Tracing(make_provider=make)
+    async with watcher:
+        async with watcher:
+            pass
+        assert made[0].ended_in is None
+    assert len(made) == 1
+    made[0].end()
 
 
 async def test_a_collector_that_does_not_answer_is_not_waited_for(

@@ -13,7 +13,7 @@ from pydicom import Dataset
 
 import aiodicom
 from aiodicom import AssociationClosed, FileStorage, Refused, Status, StoreRequest
-from aiodicom.reading.peeking import PEEKED
+from aiodicom.reading.peeking import PEEKED, peek
 from tests.peer import CT, Peer, dataset_pdus, element, fragment, uid_value
 from tests.reading.objects import (
     BIG,
@@ -30,6 +30,7 @@ from tests.reading.objects import (
 )
 from tests.serving import MIB, Peak, discard, happens, pool_of, serving, until
 from tests.storage.objects import tree
+from tests.test_dataset import Feed
 
 STUDY = "StudyInstanceUID"
 BEGINNING = encoded(ct())[: -5000 * 2]
@@ -391,33 +392,63 @@ async def test_a_peek_that_was_given_up_has_taken_nothing() -> None:
 # Memory ------------------------------------------------------------------------------------------
 
 
-async def test_a_peek_that_finds_nothing_holds_no_more_than_an_association_may(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiodicom.dataset.SHORTAGE", 0.05)
+
+
+def large(size: int) -> bytes:
+    """The beginning of a dataset: an element of so many bytes, and then nothing but that."""
+    return b"\x09\0\x10\0OB\0\0" + size.to_bytes(4, "little") + bytes(size)
+
+
+async def test_a_peek_for_which_there_is_no_memory_is_refused_and_holds_no_more_than_it_may(
+    monkeypatch: pytest.MonkeyPatch, impatient: None
 ) -> None:
     """It looks for more than the association may hold: that must not wait for ever."""
-    data = b"\x09\0\x10\0OB\0\0" + (20 * MIB).to_bytes(4, "little") + bytes(20 * MIB)
+    data = large(20 * MIB) + element(0x0020000D, b"UI", b"1.29")
     limits, peak = aiodicom.Limits(association_bytes=2 * MIB), Peak(monkeypatch)
-    assert not await found(peeking(STUDY, limit=30 * MIB), data, limits=limits)
+    outcome = await peeked(peeking(STUDY, limit=30 * MIB), data, limits=limits)
+    assert isinstance(outcome, Refused)
+    assert outcome.status == Status.OUT_OF_RESOURCES
     assert peak.account <= 2 * MIB + MIB
 
 
 @pytest.mark.parametrize("least", [1, 64 << 10])
-async def test_a_peek_of_an_association_that_may_hold_next_to_nothing_answers(least: int) -> None:
-    data = b"\x09\0\x10\0OB\0\0" + (2 * MIB).to_bytes(4, "little") + bytes(2 * MIB)
+async def test_a_peek_of_an_association_that_may_hold_next_to_nothing_ends(
+    least: int, impatient: None
+) -> None:
     limits = aiodicom.Limits(association_bytes=least)
-    assert not await found(peeking(STUDY), data, limits=limits)
+    assert isinstance(await peeked(peeking(STUDY), large(2 * MIB), limits=limits), Refused)
 
 
-async def test_peeks_that_find_nothing_do_not_hold_others_up() -> None:
+async def test_what_comes_when_there_is_memory_again_is_found() -> None:
+    """It must not seem to be missing because others had all memory for a while."""
+    feed = Feed()
+    looking = asyncio.create_task(peek(feed.stream, EXPLICIT, [STUDY]))
+    feed(large(10_000))
+    feed.stream.hurry()
+    await until(lambda: feed.stream._waiter is not None)
+    feed(element(0x0020000D, b"UI", b"1.29"), is_last=True)
+    assert keywords(await looking) == {STUDY}
+    feed.stream.discard()
+
+
+async def test_peeks_that_find_nothing_do_not_hold_others_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """All memory is with associations whose handlers peek: who comes late is served."""
-    stuck = asyncio.Event()
+    monkeypatch.setattr("aiodicom.dataset.SHORTAGE", 0.5)
+    refused = asyncio.Event()
 
     async def handler(request: StoreRequest) -> int:
-        if not await request.peek(STUDY, limit=100 * MIB):
-            stuck.set()
+        try:
+            await request.peek(STUDY, limit=100 * MIB)
+        except Refused:
+            refused.set()
         return await discard(request)
 
-    start = b"\x09\0\x10\0OB\0\0" + (50 * MIB).to_bytes(4, "little") + bytes(3 * MIB)
+    start = large(50 * MIB)[: 3 * MIB]
     limits = aiodicom.Limits(buffered_bytes=2 * MIB)
     async with serving(store=handler, limits=limits) as server, Peer(server.port) as peer:
         await peer.associate(proposing())
@@ -427,6 +458,6 @@ async def test_peeks_that_find_nothing_do_not_hold_others_up() -> None:
         async with Peer(server.port) as late:
             await late.associate()
             assert await late.store("1.2.4") == Status.SUCCESS
-        await happens(stuck)
+        await happens(refused)
         await sending
         await peer.abort()

@@ -414,7 +414,9 @@ async def test_response_waits_for_what_is_to_be_awaited(tmp_path: Path) -> None:
         assert await peer.status() == Status.SUCCESS
 
 
-async def test_peer_that_does_not_wait_keeps_its_object(tmp_path: Path) -> None:
+async def test_peer_that_does_not_wait_keeps_its_object(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ended: list[EndedStudy] = []
     asked = asyncio.Event()
 
@@ -439,18 +441,28 @@ async def test_peer_that_does_not_wait_keeps_its_object(tmp_path: Path) -> None:
         await peer.abort()
     assert tree(tmp_path) == [f"{S}/CT.1.2.3"]
     assert [study.objects for study in ended] == [1]
+    assert "CancelledError" not in caplog.text  # it is the server that has cancelled it
 
 
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
+@pytest.mark.parametrize("is_awaited", [False, True])
 async def test_what_follows_fails_without_consequences(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    error: type[BaseException],
+    is_awaited: bool,
 ) -> None:
-    def fail(stored: StoredObject) -> None:
-        raise RuntimeError("of theirs")
+    def fail(stored: StoredObject) -> Awaitable[object] | None:
+        if is_awaited:
+            failed = asyncio.get_running_loop().create_future()
+            failed.cancel() if error is asyncio.CancelledError else failed.set_exception(error())
+            return failed
+        raise error("of theirs")
 
     async with storing(tmp_path, on_stored=fail) as peer:
         assert await peer.store("1.2.3") == Status.SUCCESS
     assert tree(tmp_path) == ["CT.1.2.3"]
-    assert "RuntimeError" in caplog.text
+    assert error.__name__ in caplog.text
 
 
 async def test_object_that_is_not_stored_is_not_told_of(

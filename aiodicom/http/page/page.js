@@ -229,8 +229,7 @@ function showState([kind, text]) {
 }
 
 /** A quantile of a histogram: the bound of the bucket that it is in. */
-function quantile({ counts }, share) {
-  const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+function quantile({ counts, bounds }, share) {
   const wanted = share * counts.reduce((sum, count) => sum + count, 0);
   let sum = 0;
   for (const [index, count] of counts.entries()) {
@@ -242,13 +241,11 @@ function quantile({ counts }, share) {
 
 function showLatency(settled) {
   const total = settled.counts.reduce((sum, count) => sum + count, 0);
-  const most = (share) => {
-    const bound = quantile(settled, share);
-    return bound === null ? ["> 30", "s"] : short(bound);
-  };
+  const bound = quantile(settled, 0.99);
+  const most = bound === null ? `> ${joined(short(settled.bounds.at(-1)))}` : `≤ ${joined(short(bound))}`;
   const mean = total ? short(settled.sum / total) : ["–", ""];
   sayNumber(byId("latency"), mean);
-  say(byId("latency-worst"), total ? `99 %: ≤ ${joined(most(0.99))}` : "no object yet");
+  say(byId("latency-worst"), total ? `99 %: ${most}` : "no object yet");
 }
 
 const settledBefore = []; // what it was in the last minute, the oldest first
@@ -259,7 +256,7 @@ function lately(settled, clock) {
   while (settledBefore[0].clock < clock - 60) settledBefore.shift();
   const then = settledBefore[0].settled;
   const counts = settled.counts.map((count, index) => count - then.counts[index]);
-  return counts.some(Boolean) ? { counts, sum: settled.sum - then.sum } : settled;
+  return counts.some(Boolean) ? { ...settled, counts, sum: settled.sum - then.sum } : settled;
 }
 
 function showStorage(storage, lacking, why) {
