@@ -424,6 +424,23 @@ async def test_verbose(ct: Path, capfd: Capture) -> None:
     ]
 
 
+@pytest.mark.parametrize("option", [("--jobs", "2"), ("--window", "2")])
+async def test_responses_name_files_where_several_are_on_their_way(
+    tmp_path: Path, capfd: Capture, option: tuple[str, str]
+) -> None:
+    paths = [write_object(tmp_path, f"1.2.{number}") for number in range(3)]
+    async with serving(store=ignored, window=2) as server:
+        assert await run(server.port, "-v", *option, tmp_path) == 0
+    said = [line for line in lines(capfd) if "Response" in line]
+    start = "I: Received Store Response (Status: 0x0000 - Success), file: "
+    assert sorted(said) == [f"{start}{path}" for path in paths]
+
+
+async def ignored(request: aiodicom.StoreRequest) -> int:
+    request.dataset.discard()
+    return Status.SUCCESS
+
+
 async def test_contexts_are_shown(ct: Path, capfd: Capture) -> None:
     await recorded(ct, "+v", "-R")
     said = lines(capfd)
