@@ -17,7 +17,7 @@ from aiodicom.cli.inputs import find_files
 from aiodicom.cli.network import PROFILE, REQUESTOR_DEFAULTS, not_with_profile, requestor_options
 from aiodicom.cli.options import Command, Group, Option, count, needs, port
 from aiodicom.cli.outcome import ASSOCIATION_FAILED, FAILED, Outcome
-from aiodicom.cli.profiles import Profile
+from aiodicom.cli.profiles import Profile, profile_of
 from aiodicom.cli.progress import Nothing, Progress, make_progress
 from aiodicom.cli.proposals import propose
 from aiodicom.cli.syntaxes import proposal_options
@@ -163,7 +163,7 @@ COMMAND = Command(
 
 
 def _act(settings: dict[str, Any]) -> int:
-    profile = requesting.profile_of(settings)
+    profile = profile_of(settings, receiving=False)
     headers, outcome = _read(settings)
     if outcome.exit_code and settings["halt"]:
         if headers:
@@ -217,9 +217,6 @@ def _requestor(
             required=settings["required"],
             combine=settings["combine"],
         )
-    window = settings["window"]
-    if window is None:
-        window = 1 if settings["halt"] else 8
     connection = requesting.connection_settings(settings)
     identity = requesting.identity_of(settings)
     try:
@@ -228,11 +225,19 @@ def _requestor(
             contexts=contexts,
             **requesting.negotiation_items(profile),
             maximum_send_length=settings["maximum_send_length"],
-            window=window,
+            window=window_of(settings),
             user_identity=identity,
         )
     except ValueError as error:
         raise Failed(f"this cannot be proposed: {error}; propose less") from None
+
+
+def window_of(settings: Mapping[str, Any]) -> int:
+    """Return how many requests may be outstanding; one where it halts at a failure."""
+    window = settings["window"]
+    if window is None:
+        return 1 if settings["halt"] else 8
+    return int(window)
 
 
 async def _send(

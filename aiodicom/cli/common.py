@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aiodicom.cli.ending import spare_connection
 from aiodicom.cli.logs import (
@@ -19,7 +19,6 @@ from aiodicom.cli.logs import (
     log_as_configured,
     log_to_stderr,
 )
-from aiodicom.cli.network import network_options, requestor_options, timeouts_of
 from aiodicom.cli.options import Command, Group, Option, UsageError, expand
 from aiodicom.open_files import raise_open_files_limit
 from aiodicom.systemd import has_sockets
@@ -31,12 +30,10 @@ __all__ = [
     "GENERAL_OF_RECEIVERS",
     "GENERAL_OF_STORESCU",
     "Failed",
+    "failing_with",
     "main",
-    "network_options",
     "reason",
-    "requestor_options",
     "say",
-    "timeouts_of",
 ]
 
 GENERAL = Group(
@@ -77,6 +74,15 @@ class Failed(Exception):
 def reason(error: OSError) -> str:
     """Return what to say of an error of the system: which file, and what is wrong with it."""
     return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
+
+
+@contextlib.contextmanager
+def failing_with(code: int, error_type: type[Exception]) -> Iterator[None]:
+    """Have errors of a type be `Failed`, with that exit code, while the body runs."""
+    try:
+        yield
+    except error_type as error:
+        raise Failed(reason(error) if isinstance(error, OSError) else str(error), code) from None
 
 
 def main(
