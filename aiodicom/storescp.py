@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,16 +16,15 @@ from aiodicom.cli.ending import GRACE, INETD, needs_port, no_workers_with_inetd
 from aiodicom.cli.handler import HANDLER, handling
 from aiodicom.cli.limits import LIMITS, ROOM, check_limits
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
-from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
+from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, size
 from aiodicom.cli.receiving import Receiving, policy_of, run, server_of
 from aiodicom.cli.storing import DURABILITY, STORAGE_MODE, STORING_DEFAULTS, extension, storage_of
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
-from aiodicom.cli.trials import Trials, admission, ignore
+from aiodicom.cli.trials import TRIAL_DEFAULTS, TRIALS, ignore, tried
 from aiodicom.cli.watching import WATCHING, check_watching
 from aiodicom.cli.workers import WORKERS, needs_one_worker
-from aiodicom.events import AssociationEnded, Event, Watcher
-from aiodicom.requests import StoreHandler
+from aiodicom.events import AssociationEnded, Event
 from aiodicom.server.server import Server
 from aiodicom.storage.schemes import Names
 from aiodicom.storage.sorting import by_patient_name, by_study_time, by_study_uid
@@ -60,24 +58,6 @@ _PROCESSING = Group(
         Option(("-up", "--uid-padding"), "uid_padding",
                "compare UIDs without trailing spaces (default)"),
         Option(("-b",), "maximum_length", "the same as --max-pdu", "[n]umber", size),
-    ),
-)  # fmt: skip
-
-_TRIALS = Group(
-    "options for trying senders",
-    (
-        Option(("-r", "--refuse"), "refuses", "refuse association"),
-        Option(("--reject",), "rejects", "reject association without implementation class UID"),
-        Option(("-i", "--ignore"), "ignores", "receive data but don't store it"),
-        Option(("-s", "--sleep-after"), "sleep_after", "sleep s seconds after store (default: 0)",
-               "[s]econds", seconds),
-        Option(("-S", "--sleep-during"), "sleep_during",
-               "sleep s seconds during store, for each part that comes (default: 0)",
-               "[s]econds", seconds),
-        Option(("--abort-after",), "abort_after",
-               "abort association after an object has come, without storing it"),
-        Option(("--abort-during",), "abort_during",
-               "abort association while an object comes"),
     ),
 )  # fmt: skip
 
@@ -223,10 +203,11 @@ COMMAND = Command(
         _EVENTS,
         ANNOUNCING,
         _CONVERSION,
-        _TRIALS,
+        TRIALS,
     ),
     {
         **STORING_DEFAULTS,
+        **TRIAL_DEFAULTS,
         "ae_title": "STORESCP",
         "preference": None,
         "inetd": False,
@@ -234,13 +215,6 @@ COMMAND = Command(
         "verifies": True,
         "promiscuous": True,
         "uid_padding": True,
-        "refuses": False,
-        "rejects": False,
-        "ignores": False,
-        "sleep_after": None,
-        "sleep_during": None,
-        "abort_after": False,
-        "abort_during": False,
         "with_meta": True,
         "on_reception": None,
         "on_study_end": None,
@@ -295,7 +269,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     if settings["handler"] is not None:
         receiving = handling(settings)
     elif settings["ignores"]:
-        receiving = _receiving(settings, ignore)
+        receiving = tried(settings, ignore)
     else:
         receiving = _storing(settings)
     return server_of(settings, agreed, receiving)
@@ -328,28 +302,7 @@ def _storing(settings: Mapping[str, Any]) -> Receiving:
 
     has_studies = workers == 1 and settings["sorting"] is not None
     watchers = (end_association,) if has_studies else ()
-    return _receiving(settings, storage, (actions, storage), watchers)
-
-
-def _receiving(
-    settings: Mapping[str, Any],
-    store: StoreHandler,
-    entered: Sequence[contextlib.AbstractAsyncContextManager[object]] = (),
-    watchers: tuple[Watcher, ...] = (),
-) -> Receiving:
-    trials = Trials(
-        store,
-        entered,
-        sleep_during=settings["sleep_during"] or 0,
-        abort_during=settings["abort_during"],
-        abort_after=settings["abort_after"],
-    )
-    return Receiving(
-        trials,
-        authorize=admission(refuses=settings["refuses"], rejects=settings["rejects"]),
-        watchers=watchers,
-        rest=settings["sleep_after"] or 0,
-    )
+    return tried(settings, storage, (actions, storage), watchers)
 
 
 def _act(settings: Mapping[str, Any]) -> None:

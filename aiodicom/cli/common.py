@@ -118,17 +118,10 @@ def main(
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    is_started_bare = "port" in command.optional and has_sockets()
-    if (not arguments and not is_started_bare) or "-h" in arguments or "--help" in arguments:
-        say(command.usage())
+    text = _answer(command, arguments)
+    if text is not None:
+        say(text)
         return 0
-    if "--version" in arguments:
-        say(f"aiodicom {command.name} {__version__}")
-        return 0
-    for word in arguments:
-        if word in command.answers:
-            say(command.answers[word]())
-            return 0
     try:
         settings = command.parse(arguments)
         level = check_verbosity(settings)
@@ -145,6 +138,16 @@ def main(
     except LogConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _answer(command: Command, arguments: Sequence[str]) -> str | None:
+    """Return what is printed instead of doing anything, where that is asked for."""
+    is_started_bare = "port" in command.optional and has_sockets()
+    if (not arguments and not is_started_bare) or "-h" in arguments or "--help" in arguments:
+        return command.usage()
+    if "--version" in arguments:
+        return f"aiodicom {command.name} {__version__}"
+    return next((command.answers[word]() for word in arguments if word in command.answers), None)
 
 
 def say(text: str) -> None:

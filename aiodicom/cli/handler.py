@@ -75,7 +75,7 @@ def handling(settings: Mapping[str, Any]) -> Receiving:
     """
     return Receiving(
         load_handler(settings["handler"]),
-        authorize=admission(refuses=settings["refuses"], rejects=settings["rejects"]),
+        authorize=admission(settings),
         rest=settings["sleep_after"] or 0,
     )
 

@@ -4,30 +4,87 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 from aiodicom.cli.common import failing_with
+from aiodicom.cli.options import Group, Option, seconds
+from aiodicom.cli.receiving import Receiving
 from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationRejected
+from aiodicom.events import Watcher
 from aiodicom.requests import AssociationInfo, Authorize, StoreHandler, StoreRequest
 from aiodicom.storage.free_space import Room
 from aiodicom.wire.buffers import Block
 from aiodicom.wire.dimse import Status
 
-__all__ = ["Trials", "admission", "ignore"]
+__all__ = ["TRIALS", "TRIAL_DEFAULTS", "Trials", "admission", "ignore", "tried"]
 
 
-def admission(*, refuses: bool, rejects: bool) -> Authorize | None:
-    """Return what lets associations be.
+TRIALS = Group(
+    "options for trying senders",
+    (
+        Option(("-r", "--refuse"), "refuses", "refuse association"),
+        Option(("--reject",), "rejects", "reject association without implementation class UID"),
+        Option(("-i", "--ignore"), "ignores", "receive data but don't store it"),
+        Option(("-s", "--sleep-after"), "sleep_after", "sleep s seconds after store (default: 0)",
+               "[s]econds", seconds),
+        Option(("-S", "--sleep-during"), "sleep_during",
+               "sleep s seconds during store, for each part that comes (default: 0)",
+               "[s]econds", seconds),
+        Option(("--abort-after",), "abort_after",
+               "abort association after an object has come, without storing it"),
+        Option(("--abort-during",), "abort_during",
+               "abort association while an object comes"),
+    ),
+)  # fmt: skip
+
+TRIAL_DEFAULTS: Mapping[str, object] = {
+    "refuses": False,
+    "rejects": False,
+    "ignores": False,
+    "sleep_after": None,
+    "sleep_during": None,
+    "abort_after": False,
+    "abort_during": False,
+}
+
+
+def tried(
+    settings: Mapping[str, Any],
+    store: StoreHandler,
+    handlers: Sequence[contextlib.AbstractAsyncContextManager[object]] = (),
+    watchers: tuple[Watcher, ...] = (),
+) -> Receiving:
+    """Return what a command does that tries its senders as its command line says.
 
     Parameters
     ----------
-    refuses : bool
-        Whether nobody is let in.
-    rejects : bool
-        Whether who has no implementation class UID (PS3.7 D.3.3.2) is not.
+    settings : mapping
+        What it says.
+    store : callable
+        What stores.
+    handlers : sequence of context managers
+        What is entered before it serves, in order.
+    watchers : tuple of callable
+        Told of what happens.
     """
+    trials = Trials(
+        store,
+        handlers,
+        sleep_during=settings["sleep_during"] or 0,
+        abort_during=settings["abort_during"],
+        abort_after=settings["abort_after"],
+    )
+    return Receiving(trials, admission(settings), watchers, settings["sleep_after"] or 0)
+
+
+def admission(settings: Mapping[str, Any]) -> Authorize | None:
+    """Return what turns associations away, where a command line asks for that.
+
+    That is, all of them, or those of who has no implementation class UID (PS3.7 D.3.3.2).
+    """
+    refuses = settings["refuses"]
 
     async def authorize(info: AssociationInfo) -> None:
         if refuses:
@@ -35,7 +92,7 @@ def admission(*, refuses: bool, rejects: bool) -> Authorize | None:
         if not info.request.implementation_class_uid:
             raise AssociationRejected("--reject: no implementation class UID", 1, 1, 1)
 
-    return authorize if refuses or rejects else None
+    return authorize if refuses or settings["rejects"] else None
 
 
 async def ignore(request: StoreRequest) -> int:
