@@ -18,7 +18,7 @@ from aiodicom.cli.network import PROFILE, REQUESTOR_DEFAULTS, not_with_profile, 
 from aiodicom.cli.options import Command, Group, Option, count, needs, port
 from aiodicom.cli.outcome import ASSOCIATION_FAILED, FAILED, Outcome
 from aiodicom.cli.profiles import Profile, profile_of
-from aiodicom.cli.progress import Nothing, Progress, make_progress
+from aiodicom.cli.progress import Progress, make_progress
 from aiodicom.cli.proposals import propose
 from aiodicom.cli.syntaxes import proposal_options
 from aiodicom.cli.tls import TLS_ANSWERS, TLS_DEFAULTS, tls_options, tls_rules
@@ -176,7 +176,7 @@ def _act(settings: dict[str, Any]) -> int:
     total = sum(header.size for header in headers)
     # With -q nothing is said, and with -v the log says it all.
     says_little = logging.INFO < settings["level"] <= logging.CRITICAL
-    shown = make_progress(len(headers), total) if says_little else Nothing()
+    shown = make_progress(len(headers), total) if says_little else Progress()
     try:
         sending = _send(settings, requestor, headers, outcome, shown)
         return requesting.run(sending, shows_names=bool(settings["verbose_pc"]))
