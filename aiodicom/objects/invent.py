@@ -155,7 +155,6 @@ def patch_deflated(
     size: int | None = None,
     level: int = 6,
     limit: int = INFLATED_LIMIT,
-    folder: str | None = None,
 ) -> None:
     """Write a deflated dataset with other values; see `patches` and `convert.convert`.
 
@@ -169,7 +168,7 @@ def patch_deflated(
     encoding = encoding_of(transfer_syntax_uid)
     if encoding is None or not encoding.is_deflated:
         raise CannotConvert(f"transfer syntax {transfer_syntax_uid} is not a deflated one")
-    with tempfile.TemporaryFile(dir=folder) as inflated:
+    with tempfile.TemporaryFile() as inflated:
         inflate(source, start, Reader(source, start, size).size, inflated, limit)
         reader = Reader(inflated)
         pieces = _pieces(_edits(reader, encoding, replacements), 0, reader.size)
