@@ -76,6 +76,17 @@ async def test_forms_of_files(tmp_path: Path, ct: Path) -> None:
     assert await run(1, "-f", ct) == 1
 
 
+async def test_a_file_that_was_cut_off_is_named(tmp_path: Path, ct: Path, capfd: Capture) -> None:
+    cut = write_object(tmp_path, "1.2.4", 500)
+    os.truncate(cut, cut.stat().st_size - 100)
+    recorder = Recorder()
+    assert await answered(recorder, "-nh", cut, ct) == 1
+    assert recorder.uids == ["1.2.3"]
+    why = "it was cut off: (7FE0,0010) is longer than the dataset"
+    assert lines(capfd)[0] == f"E: Store Failed, file: {cut}: {why}"
+    assert await run(1, cut, ct) == 1  # and nobody is asked
+
+
 async def test_repeat(ct: Path) -> None:
     assert (await recorded("--repeat", "3", ct)).uids == ["1.2.3"] * 3
 
