@@ -31,7 +31,7 @@ run: $(INSTALLED)
 	$(BIN)/python -m aiodicom.storescp 11112 -v -od received
 
 test: $(INSTALLED) dcmtk systemd chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: lint types
 

@@ -46,9 +46,12 @@ class PeerCertificate:
     ----------
     subject : str
         Its subject as RFC 4514 writes it, the most specific attribute first: ``CN=ct1,O=Clinic``.
-    common_names, dns_names, uris : tuple of str
-        The common names in its subject, and its subject alternative names of two kinds
-        (RFC 5280 4.2.1.6).
+    common_names : tuple of str
+        The common names in its subject.
+    dns_names : tuple of str
+        Its subject alternative names that are names of hosts (RFC 5280 4.2.1.6).
+    uris : tuple of str
+        Those that are URIs.
     """
 
     subject: str

@@ -39,13 +39,14 @@ class AssociationInfo:
     Parameters
     ----------
     request : AssociateRequest
-        The A-ASSOCIATE-RQ as it came (PS3.8 9.3.2).
+        The A-ASSOCIATE-RQ as it came (PS3.8 9.3.2): presentation contexts, and what the peer says
+        of its implementation.
     address : str
         The peer's IP address.
     port : int
         The peer's TCP port.
     number : int
-        Counts the connections of a server, for its log.
+        Which connection of the server it is, as in its log; each of several workers counts its own.
     certificate : PeerCertificate or None
         The peer's certificate, where there is TLS and it was verified.
     local_port : int
@@ -54,9 +55,10 @@ class AssociationInfo:
     Attributes
     ----------
     calling_ae_title : str
-        Who calls, without padding. The peer says so; nothing has proved it.
+        The AE title of who calls, without padding: at most 16 characters. The peer says so;
+        nothing has proved it.
     called_ae_title : str
-        Who is called, without padding.
+        The AE title that it has called, without padding: it need not be the server's own.
     """
 
     request: AssociateRequest
@@ -100,7 +102,7 @@ class _Request:
 
 
 class EchoRequest(_Request):
-    """A C-ECHO-RQ (PS3.7 9.3.5).
+    """A C-ECHO-RQ (PS3.7 9.3.5): somebody asks whether we are there.
 
     Attributes
     ----------
@@ -124,10 +126,12 @@ class StoreRequest(_Request):
         The presentation context it came in.
     command : CommandSet
         The command set.
-    sop_class_uid, sop_instance_uid : str
-        Affected SOP Class UID (0000,0002) and Affected SOP Instance UID (0000,1000), without
-        padding. A peer's text: the class is the presentation context's, but anything may stand
-        in the other one, a path or a line break too.
+    sop_class_uid : str
+        What kind of object it is: Affected SOP Class UID (0000,0002), without padding. It is the
+        presentation context's.
+    sop_instance_uid : str
+        Which object it is: Affected SOP Instance UID (0000,1000), without padding. A peer's text:
+        anything may stand there, a path or a line break too.
     dataset : DatasetStream
         The encoded dataset. Read it to its end, or call its `discard`, before returning success.
     """
@@ -146,7 +150,7 @@ class StoreRequest(_Request):
 
     @property
     def transfer_syntax_uid(self) -> str:
-        """The transfer syntax that the dataset is encoded in."""
+        """The UID of the transfer syntax that the dataset is encoded in (PS3.5 section 10)."""
         return self.context.transfer_syntax
 
     @property
@@ -156,7 +160,7 @@ class StoreRequest(_Request):
 
     @property
     def move_originator_ae_title(self) -> str:
-        """Who asked for the C-MOVE that this is part of (0000,1030), or an empty string."""
+        """The AE title of who asked for the C-MOVE that this is part of (0000,1030), or empty."""
         return self.command.text(Tag.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE)
 
     @property
@@ -176,10 +180,11 @@ class StoreRequest(_Request):
         Parameters
         ----------
         *attributes : str or int
-            Keywords (PS3.6) or tags of the top level, no sequences.
+            Keywords (PS3.6) or tags of the top level, no sequences: ``"StudyInstanceUID"``, or
+            ``0x0020000D``.
         limit : int
-            Bytes of the encoded dataset that are looked at. What comes meanwhile is held, and
-            counts against the association as all that is not read does.
+            Bytes of the encoded dataset that are looked at, by default 256 KiB. What comes
+            meanwhile is held, and counts against the association as all that is not read does.
 
         Returns
         -------
@@ -242,10 +247,15 @@ class StoreRequest(_Request):
         Parameters
         ----------
         memory : int
-            Bytes up to which it is kept in memory, outside the server's budget. A longer one is
-            written to the disk, by a thread.
+            Bytes up to which it is kept in memory, outside the server's budget, by default 1 MiB.
+            A longer one is written to the disk, by a thread.
         folder : str or os.PathLike, optional
             Where on the disk; by default where temporary files are (``TMPDIR``).
+
+        Returns
+        -------
+        asynchronous context manager of a binary file
+            ``async with request.as_file() as file: ...``
 
         Raises
         ------
@@ -265,6 +275,11 @@ class StoreRequest(_Request):
 
         Preamble, prefix and File Meta Information: the classes and UIDs are the command's, the
         transfer syntax is the context's. Followed by the bytes of `dataset` it is a DICOM file.
+
+        Returns
+        -------
+        bytes
+            Some hundred of them.
         """
         return encode_file_meta(
             self.sop_class_uid,
@@ -275,10 +290,13 @@ class StoreRequest(_Request):
 
 
 class StoreHandler(Protocol):
-    """What stores objects: an asynchronous function, a closure, or an object with such a
-    ``__call__``.
+    """What stores objects (PS3.4 annex B): an asynchronous function, a closure, or an object with
+    an asynchronous ``__call__``.
 
-    It is given a `StoreRequest` and returns a `Status`, or raises `Refused`.
+    It is given a `StoreRequest` as soon as the command has come, and returns a `Status`, or any
+    other number from 0 to 0xFFFF. It raises `Refused` to say no at once, and why, and
+    `AbortAssociation` to end the association. Of other exceptions an `OSError` is answered 0xA700,
+    out of resources, and the rest 0xC211, unable to process.
     """
 
     def __call__(self, request: StoreRequest, /) -> Awaitable[int]:
@@ -286,14 +304,18 @@ class StoreHandler(Protocol):
 
 
 class EchoHandler(Protocol):
-    """What answers a C-ECHO: like a `StoreHandler`, with an `EchoRequest`."""
+    """What answers a C-ECHO (PS3.4 annex A): like a `StoreHandler`, with an `EchoRequest`."""
 
     def __call__(self, request: EchoRequest, /) -> Awaitable[int]:
         """Answer one C-ECHO."""
 
 
 class Authorize(Protocol):
-    """What lets an association be, or raises `AssociationRejected`; it is awaited before that."""
+    """What decides whether an association may be (PS3.8 7.1): an asynchronous callable.
+
+    It is given an `AssociationInfo`, and awaited before the association is accepted. It returns
+    nothing, and raises `AssociationRejected` to say no, and why.
+    """
 
     def __call__(self, association: AssociationInfo, /) -> Awaitable[None]:
         """Decide on one association."""

@@ -20,8 +20,9 @@ myst_heading_anchors = 4
 myst_url_schemes = ["http", "https", "mailto"]
 
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # as written, and not what os.environ is just now
 autodoc_typehints = "none"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 napoleon_google_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
@@ -39,6 +40,7 @@ html_theme_options = {
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", _lead_inside)
+    app.connect("autodoc-process-docstring", _put_sentence_together, priority=600)
 
 
 def _lead_inside(app: Sphinx, name: str, source: list[str]) -> None:
@@ -50,3 +52,13 @@ def _lead_inside(app: Sphinx, name: str, source: list[str]) -> None:
         ("CHANGELOG", "changelog"),
     ):
         source[0] = source[0].replace(f"]({up}{outside}.md", f"]({up[3:]}{inside}.md")
+
+
+def _put_sentence_together(
+    app: Sphinx, what: str, name: str, of: object, options: object, lines: list[str]
+) -> None:
+    """Undo what napoleon does to "The port: any that is free", whose type it says is "The port"."""
+    if what in ("attribute", "data", "property"):
+        for line in [line for line in lines if line.startswith(":type: ")]:
+            lines.remove(line)
+            lines[0] = f"{line.removeprefix(':type: ')}: {lines[0]}"

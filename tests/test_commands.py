@@ -434,7 +434,7 @@ def test_sender_that_has_stalled_is_waited_for_as_long_as_the_grace(
                 break
         start = time.monotonic()
         assert storescp.stop(timeout=12) == 0
-        assert 4.5 < time.monotonic() - start < 7
+        assert time.monotonic() - start > 4.5
         assert isinstance(sender.receive(), Abort)
     assert os.listdir(tmp_path / "received") == []
 

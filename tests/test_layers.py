@@ -13,7 +13,7 @@ import aiodicom
 PACKAGE = Path(aiodicom.__file__).parent
 
 FLOORS = (
-    ("errors", "open_files"),
+    ("errors", "open_files", "first_use"),
     ("wire", "handshakes"),
     ("dataset", "describe", "ae_titles", "certificate", "seldom", "limits", "tls"),
     ("reading", "listening"),
@@ -36,7 +36,16 @@ FLOORS = (
 
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
-STORAGE_KNOWS = {"failures", "requests", "dataset", "wire", "errors", "describe", "storage"}
+STORAGE_KNOWS = {
+    "failures",
+    "requests",
+    "dataset",
+    "wire",
+    "errors",
+    "describe",
+    "storage",
+    "first_use",
+}
 
 NO_IO = {"asyncio", "socket", "ssl", "selectors", "threading", "concurrent", "time", "logging"}
 NO_TRANSPORTS = {"socket", "ssl", "selectors", "threading", "pathlib"}

@@ -63,7 +63,10 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class PasswordHash:
-    """What is kept of a password: ``$scrypt$ln=14,r=8,p=1$SALT$HASH``, base64 without padding."""
+    """What is kept of a password: ``$scrypt$ln=14,r=8,p=1$SALT$HASH``, base64 without padding.
+
+    As text (``str``) it is a part of a line that `Passwords.parse` reads.
+    """
 
     cost: Cost
     salt: bytes
@@ -71,13 +74,24 @@ class PasswordHash:
 
     @classmethod
     def of(cls, password: bytes) -> PasswordHash:
-        """Return the hash of a password, with a salt of its own."""
+        """Return the hash of a password, with a salt of its own; it takes a twentieth of a second.
+
+        Parameters
+        ----------
+        password : bytes
+            The password, as peers send it: their passcodes are UTF-8 (PS3.7 D.3.3.7.1).
+        """
         cost, salt = Cost(), os.urandom(16)
         return cls(cost, salt, cost.hash(password, salt, LENGTH))
 
     @classmethod
     def parse(cls, text: str) -> PasswordHash:
         """Return the hash that a text says.
+
+        Parameters
+        ----------
+        text : str
+            What ``str`` made of one.
 
         Raises
         ------
@@ -104,7 +118,13 @@ class PasswordHash:
         return "PasswordHash(...)"
 
     def is_of(self, password: bytes) -> bool:
-        """Tell whether it is that of a password. It takes as long in either case."""
+        """Tell whether it is that of a password. It takes as long in either case.
+
+        Parameters
+        ----------
+        password : bytes
+            The password, as `of` takes it.
+        """
         made = self.cost.hash(password, self.salt, len(self.hash))
         return hmac.compare_digest(made, self.hash)
 
@@ -153,6 +173,11 @@ class Passwords:
     @classmethod
     def parse(cls, text: str) -> Passwords:
         """Return the users of a file: ``NAME:HASH`` in each line that is not empty nor a ``#``.
+
+        Parameters
+        ----------
+        text : str
+            What is in the file.
 
         Raises
         ------

@@ -38,28 +38,34 @@ _T = TypeVar("_T")
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
-Verifier = Callable[[AssociationInfo, UserIdentity], Awaitable[bytes | None]]
-"""Looks whether a user identity is genuine (PS3.7 D.3.3.7), or raises `AssociationRejected`.
-
-It returns what a positive response holds: a Kerberos server ticket, a SAML response, a JSON Web
-Token; nothing for user names.
-"""
-
 LONGEST_RESPONSE = 65_000
 """Bytes of a server response: the item that it is in has 65,535, and holds other things too."""
 
 
+class Verifier(Protocol):
+    """What looks whether a user identity is genuine (PS3.7 D.3.3.7): an asynchronous callable.
+
+    It raises `not_authenticated()` where it is not. It returns what a positive response holds: a
+    Kerberos server ticket, a SAML response, a JSON Web Token; nothing, or None, for user names.
+    """
+
+    def __call__(
+        self, association: AssociationInfo, identity: UserIdentity, /
+    ) -> Awaitable[bytes | None]:
+        """Verify one user identity."""
+
+
 class AccessRules(Protocol):
-    """What a server asks about its peers; an `Access`, or what gets one from somewhere."""
+    """What a server asks about its peers: an `Access`, an `AccessFile`, or anything like them."""
 
     def allows(self, address: str) -> bool:
-        """Tell whether a connection from an address is taken."""
+        """See `Access.allows`."""
 
     def check(self, info: AssociationInfo) -> None:
-        """Raise `AssociationRejected` where somebody may not associate."""
+        """See `Access.check`."""
 
     async def identify(self, info: AssociationInfo) -> bytes | None:
-        """Verify a user identity; return what it is answered with, or None for no answer."""
+        """See `Access.identify`."""
 
 
 def not_authenticated(message: str = "the user identity is not accepted") -> AssociationRejected:
@@ -157,9 +163,9 @@ class Access:
     bindings : iterable of Binding
         Titles, and where and with which certificate they call: anything else is (1, 1, 3), as if
         the title was not known.
-    verify : callable, optional
-        Verifies the user identities that are offered; raises `not_authenticated()`. Without one
-        they are not looked at, and no positive response is sent (PS3.7 D.3.3.7).
+    verify : Verifier, optional
+        Verifies the user identities that are offered, as `Passwords` does. Without one they
+        are not looked at, and no positive response is sent (PS3.7 D.3.3.7).
     require_identity : bool
         Whether who offers no user identity is rejected: (1, 2, 1).
 

@@ -50,7 +50,8 @@ class Announcer:
     at_once : int
         Announcements that each sink is sent at a time. With 1, the default, they come in order.
     room : int
-        Announcements that may wait for each sink. For one more the oldest one is dropped.
+        Announcements that may wait for each sink, by default 10,000. For one more the oldest one
+        is dropped.
     grace : float
         Seconds that announcements have when it is left.
 
@@ -138,6 +139,11 @@ class Announcer:
 
     def stored(self, stored: StoredObject) -> None:
         """Announce an object that is durable; returns at once.
+
+        Parameters
+        ----------
+        stored : StoredObject
+            The object.
 
         Raises
         ------

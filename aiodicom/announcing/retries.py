@@ -69,6 +69,12 @@ class Retries:
             raise ValueError("retries need 0 < first <= most, and give_up of 0 or more seconds")
 
     def wait(self, attempt: int) -> float:
-        """Return the seconds to wait after an attempt; the first one has the number 0."""
+        """Return the seconds to wait after an attempt.
+
+        Parameters
+        ----------
+        attempt : int
+            Its number; the first one has 0.
+        """
         longest = min(self.first * 2.0 ** min(attempt, 60), self.most)
         return longest * random.uniform(0.5, 1)

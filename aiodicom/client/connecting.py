@@ -47,27 +47,31 @@ def connect(
     port : int
         Its TCP port.
     called_ae_title, calling_ae_title : str
-        Its AE title, and ours.
+        Its AE title, and ours: 1 to 16 characters, compared with case (PS3.5 6.2).
     contexts : iterable of (str, iterable of str), optional
         What is proposed: at most 128 abstract syntaxes, each with its transfer syntaxes. By
         default Verification, and whatever the objects that are sent need.
-    roles, extended : iterable, optional
-        Role selection and SOP class extended negotiation items (PS3.7 D.3.3.4, D.3.3.5).
+    roles : iterable of RoleSelection, optional
+        Who may be what for which SOP class (PS3.7 D.3.3.4). By default we are their user.
+    extended : iterable of SOPClassExtendedNegotiation, optional
+        What is asked about SOP classes besides (PS3.7 D.3.3.5).
     maximum_length : int
-        The longest P-DATA-TF, in bytes, that the peer may send; 0 for any (PS3.8 D.1).
+        The longest P-DATA-TF, in bytes, that the peer may send, by default 128 KiB; 0 for any
+        (PS3.8 D.1).
     maximum_send_length : int
         The longest P-DATA-TF, in bytes, that is sent, where the peer would take longer ones; 0
         for as long as it takes.
     window : int
-        How many requests may be outstanding, where the peer agrees (PS3.7 D.3.3.3); 0 for any.
+        How many requests may be outstanding, where the peer agrees (PS3.7 D.3.3.3), by default 8;
+        0 for any.
     user_identity : UserIdentity, optional
         Who the user is (PS3.7 D.3.3.7).
     timeouts : Timeouts, optional
-        How long the peer is waited for.
+        How long the peer is waited for; by default 30 s for the connection, and `Timeouts()`.
     family : int
         ``socket.AF_INET`` or ``AF_INET6`` where the connection must be that.
     ssl : ssl.SSLContext, optional
-        For TLS.
+        For TLS (PS3.15 B), such as `aiodicom.tls.requestor_context` makes one; by default none.
     server_hostname : str, optional
         The name that is asked for in the TLS handshake, where it is not `host`.
 
@@ -82,7 +86,7 @@ def connect(
         raise ValueError(f"a maximum send length of {maximum_send_length}: 0 (any), or 8 and more")
     proposed: tuple[Context, ...] = (VERIFICATION_CONTEXT,)
     if contexts is not None:
-        proposed = tuple((abstract, tuple(transfer)) for abstract, transfer in contexts)
+        proposed = tuple((abstract, _listed(abstract, given)) for abstract, given in contexts)
     proposal = Proposal(
         proposed,
         check_ae_title(called_ae_title),
@@ -101,3 +105,9 @@ def connect(
         maximum_send_length=maximum_send_length,
     )
     return Requestor(associations)
+
+
+def _listed(abstract: str, transfer: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(transfer, str):  # which is several letters, and each digit would be a UID
+        raise ValueError(f"{abstract} is proposed with {transfer!r}: it must be a list")
+    return tuple(transfer)

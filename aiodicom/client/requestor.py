@@ -21,7 +21,7 @@ from aiodicom.client.sending import Work
 from aiodicom.client.storing import store_prepared, store_stream
 from aiodicom.errors import AssociationClosed, NotSent
 from aiodicom.objects.altered import Alterations
-from aiodicom.objects.header import ObjectHeader, parse_header, read_header
+from aiodicom.objects.header import Form, ObjectHeader, parse_header, read_header
 from aiodicom.objects.prepared import Preparation, Prepared
 from aiodicom.objects.stream import open_stream
 from aiodicom.wire.dimse import Priority, Tag
@@ -217,7 +217,7 @@ class Requestor:
         halt: bool = False,
         priority: int = Priority.MEDIUM,
         alterations: Alterations | None = None,
-        form: str = "any",
+        form: Form = "any",
         progress: Callable[[int], None] | None = None,
     ) -> AsyncGenerator[StoreResult, None]:
         """Send the objects in files, streamed from the disk.
@@ -307,7 +307,7 @@ def _close(coming: asyncio.Future[Prepared]) -> None:
 
 
 def _scan(
-    paths: Iterator[str | os.PathLike[str] | ObjectHeader], form: str
+    paths: Iterator[str | os.PathLike[str] | ObjectHeader], form: Form
 ) -> list[ObjectHeader | StoreResult]:
     """Read some headers, in a worker thread."""
     found: list[ObjectHeader | StoreResult] = []

@@ -28,8 +28,10 @@ class StoreResult:
     ----------
     path : str
         Its file; empty where it came from elsewhere.
-    sop_class_uid, sop_instance_uid : str
-        What it was sent as; empty where its file told neither.
+    sop_class_uid : str
+        The SOP class that it was sent as; empty where its file did not tell.
+    sop_instance_uid : str
+        The UID that it was sent under; empty where its file did not tell.
     status : int or None
         Status (0000,0900) of the response; None where there was none.
     comment : str

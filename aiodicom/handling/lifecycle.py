@@ -58,6 +58,11 @@ class ComposedHandler(ABC):
     def admit(self, info: AssociationInfo) -> None:
         """Ask the parts about an association, before it is accepted.
 
+        Parameters
+        ----------
+        info : AssociationInfo
+            Who asks.
+
         Raises
         ------
         AssociationRejected

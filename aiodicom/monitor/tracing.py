@@ -97,6 +97,11 @@ class Tracing:
         """Return the span of an object that is being received.
 
         For handlers that have spans of their own: ``with trace.use_span(tracing.span(request))``.
+
+        Parameters
+        ----------
+        request : StoreRequest
+            What the handler was given.
         """
         found = self._traces.get(request.association.number)
         span = None if found is None else found.objects.get(id(request.command))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from typing import Literal
 
 from aiodicom.describe import escape
 from aiodicom.errors import NotSent, Refused
@@ -18,13 +19,16 @@ from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LI
 from aiodicom.wire.part10 import FileMeta
 from aiodicom.wire.proposal import is_uid
 
-__all__ = ["LONGEST", "ObjectHeader", "TooShort", "parse_header", "read_header"]
+__all__ = ["LONGEST", "Form", "ObjectHeader", "TooShort", "parse_header", "read_header"]
 
 FIRST_READ = 1 << 12
 """Bytes that nearly always hold the File Meta Information and both UIDs."""
 
 LONGEST = 1 << 20
 """Bytes of a file within which both UIDs are looked for."""
+
+Form = Literal["any", "file", "dataset"]
+"""Whether a file has File Meta Information, has none, or may have any."""
 
 _SOP_CLASS_UID = 0x00080016
 _SOP_INSTANCE_UID = 0x00080018
@@ -64,21 +68,27 @@ class TooShort(Exception):
     """More of the object is needed to tell what it is."""
 
 
-def read_header(path: str, form: str = "any") -> ObjectHeader:
-    """Read what the object in a file is.
+def read_header(path: str | os.PathLike[str], form: Form = "any") -> ObjectHeader:
+    """Read what the object in a file is. It reads a file: in an event loop let a thread do that.
 
     Parameters
     ----------
-    path : str
+    path : str or os.PathLike
         The file.
     form : {"any", "file", "dataset"}
         Whether a dataset without File Meta Information is taken as well, or nothing else is.
+
+    Returns
+    -------
+    ObjectHeader
+        What `Requestor.send` takes in place of a path, and reads no more.
 
     Raises
     ------
     NotSent
         Where the file cannot be read, holds no object, or was cut off; says why.
     """
+    path = os.fspath(path)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
@@ -89,7 +99,7 @@ def read_header(path: str, form: str = "any") -> ObjectHeader:
         raise NotSent(f"cannot be read: {error.strerror}") from None
 
 
-def _read(descriptor: int, path: str, form: str) -> ObjectHeader:
+def _read(descriptor: int, path: str, form: Form) -> ObjectHeader:
     data, length = b"", FIRST_READ
     while True:
         data += os.pread(descriptor, length - len(data), len(data))
@@ -117,7 +127,7 @@ def _read(descriptor: int, path: str, form: str) -> ObjectHeader:
         )
 
 
-def parse_header(data: bytes, form: str = "any", *, is_all: bool = True) -> ObjectHeader:
+def parse_header(data: bytes, form: Form = "any", *, is_all: bool = True) -> ObjectHeader:
     """Read what an object is from the beginning of its file.
 
     Parameters
@@ -156,7 +166,7 @@ def parse_header(data: bytes, form: str = "any", *, is_all: bool = True) -> Obje
     return ObjectHeader("", sop_class, instance, transfer, offset, len(data) - offset)
 
 
-def _meta(data: bytes, form: str, is_all: bool) -> tuple[FileMeta | None, int]:
+def _meta(data: bytes, form: Form, is_all: bool) -> tuple[FileMeta | None, int]:
     """Return the File Meta Information and where the dataset begins."""
     is_file = data[128:132] == b"DICM"
     if form == "dataset" or not (is_file or data[:2] == _GROUP_2):

@@ -44,6 +44,8 @@ LINGER = 1.0
 class Server:
     """A DICOM acceptor. Made by `serve`; an asynchronous context manager.
 
+    Entered it listens, as `start` says; left it stops, as `stop` says.
+
     Attributes
     ----------
     ae_title : str
@@ -100,7 +102,7 @@ class Server:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """The addresses and ports that it listens on, in the order of its listeners."""
+        """The IP addresses and TCP ports that it listens on, in the order of its listeners."""
         return [each.socket.getsockname()[:2] for each in self._listened_on]
 
     @property
@@ -153,7 +155,8 @@ class Server:
         OSError
             Where the port cannot be listened on, or a handler cannot be set up.
         RuntimeError
-            Where it is stopped meanwhile.
+            Where it is stopped meanwhile, was started before, or is one of several workers, which
+            `run` starts.
         """
         if self._surroundings is not None or self._stopped.is_set():
             raise RuntimeError("a server is started once: make another one")
@@ -315,6 +318,12 @@ class Server:
         ----------
         connected : socket.socket
             A TCP connection; it is the server's from now on.
+
+        Raises
+        ------
+        ValueError
+            Where none of several listeners is for the port that it came to, or some whose TLS
+            differs are.
         """
         self._connections.take(connected, self._listeners)
         await self._connections.wait_empty(math.inf)

@@ -7,10 +7,12 @@ here is imported when it is first used.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from aiodicom.first_use import imported_at_first_use
+
 if TYPE_CHECKING:
+    from aiodicom.storage.free_space import Room
     from aiodicom.storage.schemes import Layout, Names
     from aiodicom.storage.sorting import (
         Sorting,
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
         by_study_uid,
     )
     from aiodicom.storage.stored import EndedStudy
-    from aiodicom.storage.studies import Studies
+    from aiodicom.storage.studies import Audience, Studies
 
 __all__ = [
+    "Audience",
     "EndedStudy",
     "Layout",
     "Names",
+    "Room",
     "Sorting",
     "Studies",
     "by_patient_name",
@@ -34,26 +38,14 @@ __all__ = [
     "by_study_uid",
 ]
 
-_HOMES = {
-    name: f"{__name__}.{module}"
-    for module, names in {
-        "schemes": "Layout Names",
-        "sorting": "Sorting by_patient_name by_series_date by_study_time by_study_uid",
-        "stored": "EndedStudy",
-        "studies": "Studies",
-    }.items()
-    for name in names.split()
-}
-
 if not TYPE_CHECKING:  # a checker would believe that there is whatever anybody writes
-
-    def __getattr__(name: str) -> object:
-        home = _HOMES.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(importlib.import_module(home), name)
-        return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = imported_at_first_use(
+        __name__,
+        {
+            "free_space": "Room",
+            "schemes": "Layout Names",
+            "sorting": "Sorting by_patient_name by_series_date by_study_time by_study_uid",
+            "stored": "EndedStudy",
+            "studies": "Audience Studies",
+        },
+    )

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Self
+from typing import Literal, Self
 
 import anyio
 
@@ -106,9 +106,9 @@ class FileStorage:
         self,
         folder: str | os.PathLike[str],
         *,
-        durability: str = "durable",
-        duplicates: str = "replace",
-        mismatch: str = "refuse",
+        durability: Literal["durable", "none"] = "durable",
+        duplicates: Literal["replace", "keep", "both", "refuse"] = "replace",
+        mismatch: Literal["refuse", "warn"] = "refuse",
         layout: Layout | None = None,
         with_meta: bool = True,
         on_stored: OnStored | None = None,

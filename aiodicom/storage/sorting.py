@@ -68,6 +68,11 @@ def by_series_date() -> Sorting:
 def by_study_uid(prefix: str = "") -> Sorting:
     """Sort into ``[PREFIX_]<Study Instance UID>``.
 
+    Parameters
+    ----------
+    prefix : str
+        What the names of the folders begin with, at most 32 bytes.
+
     Raises
     ------
     ValueError
@@ -85,6 +90,11 @@ def by_study_uid(prefix: str = "") -> Sorting:
 
 def by_study_time(prefix: str = "") -> Sorting:
     """Sort into ``[PREFIX_]YYYYMMDD_HHMMSSmmm``, a new folder for every run of a study.
+
+    Parameters
+    ----------
+    prefix : str
+        What the names of the folders begin with, at most 32 bytes.
 
     Raises
     ------

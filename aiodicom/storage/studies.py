@@ -231,7 +231,13 @@ class Studies:
                 self._end(quiet, "crowded")
 
     def association_ended(self, association: int) -> None:
-        """Hear that an association has ended, and that no object of it is being stored."""
+        """Hear that an association has ended, and that no object of it is being stored.
+
+        Parameters
+        ----------
+        association : int
+            Its number: `AssociationInfo.number`.
+        """
         run = self._at.pop(association, None)
         if run is not None:
             run.associations.discard(association)
@@ -323,4 +329,10 @@ class Audience(Protocol):
     async def __aexit__(self, *exc_info: object) -> None: ...
 
     def stored(self, stored: StoredObject) -> None:
-        """Hear of an object that stands under its name; returns at once."""
+        """Hear of an object that stands under its name; returns at once.
+
+        Parameters
+        ----------
+        stored : StoredObject
+            The object.
+        """

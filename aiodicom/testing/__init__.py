@@ -9,8 +9,9 @@ What is named here is imported when it is first used: pytest for ``dicom_server`
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from aiodicom.first_use import imported_at_first_use
 
 if TYPE_CHECKING:
     from aiodicom.testing import messages, misdeeds, objects, scripts
@@ -39,34 +40,16 @@ __all__ = [
     "server",
 ]
 
-_MODULES = ("messages", "misdeeds", "objects", "scripts")
-
-_HOMES = {
-    name: module
-    for module, names in {
-        "acceptor": "ScriptedAcceptor accepting",
-        "collector": "CollectedObject Collector",
-        "fixtures": "dicom_server",
-        "misdeeds": "MISDEEDS",
-        "peer": "ReceivedRequest ScriptedPeer",
-        "servers": "ServerThread in_thread server",
-    }.items()
-    for name in names.split()
-}
-
-
 if not TYPE_CHECKING:  # a checker would believe that there is whatever anybody writes
-
-    def __getattr__(name: str) -> object:
-        if name in _MODULES:
-            return importlib.import_module(f"{__name__}.{name}")
-        home = _HOMES.get(name)
-        if home is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = importlib.import_module(f"{__name__}.{home}")
-        value = globals()[name] = getattr(module, name)
-        return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = imported_at_first_use(
+        __name__,
+        {
+            "acceptor": "ScriptedAcceptor accepting",
+            "collector": "CollectedObject Collector",
+            "fixtures": "dicom_server",
+            "misdeeds": "MISDEEDS",
+            "peer": "ReceivedRequest ScriptedPeer",
+            "servers": "ServerThread in_thread server",
+        },
+        modules="messages misdeeds objects scripts",
+    )

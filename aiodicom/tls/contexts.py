@@ -35,6 +35,11 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 def acceptor_context(tls: TLS) -> ssl.SSLContext:
     """Return the context of an acceptor. It reads files, and may ask for the key's password.
 
+    Parameters
+    ----------
+    tls : TLS
+        What is wanted.
+
     Raises
     ------
     TLSError
@@ -53,6 +58,11 @@ def acceptor_context(tls: TLS) -> ssl.SSLContext:
 
 def requestor_context(tls: TLS) -> ssl.SSLContext:
     """Return the context of a requestor. It reads files, and may ask for the key's password.
+
+    Parameters
+    ----------
+    tls : TLS
+        What is wanted.
 
     Raises
     ------

@@ -17,16 +17,22 @@ class Verify(enum.Enum):
     """What becomes of the peer's certificate."""
 
     REQUIRED = ssl.CERT_REQUIRED
+    """It is verified; without one there is no connection."""
     IF_PRESENT = ssl.CERT_OPTIONAL
+    """It is verified where there is one; an acceptor always has one."""
     IGNORED = ssl.CERT_NONE
+    """It is not looked at."""
 
 
 class Revocation(enum.Enum):
     """Whose certificates are looked up in the revocation lists."""
 
     NOBODYS = ssl.VerifyFlags(0)
+    """No certificate is."""
     PEERS = ssl.VERIFY_CRL_CHECK_LEAF
+    """The peer's own is."""
     WHOLE_CHAIN = ssl.VERIFY_CRL_CHECK_CHAIN
+    """All of its chain are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,11 @@ def cipher_suites() -> Mapping[str, str]:
 def openssl_name(name: str) -> str:
     """Return what OpenSSL calls a cipher suite.
 
+    Parameters
+    ----------
+    name : str
+        What the RFCs call it, such as ``TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256``.
+
     Raises
     ------
     TLSError

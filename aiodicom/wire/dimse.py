@@ -45,36 +45,59 @@ RESPONSE = 0x8000
 
 
 class Status(enum.IntEnum):
-    """Statuses of C-STORE and C-ECHO (PS3.7 annex C, PS3.4 B.2.3).
+    """Statuses (0000,0900) of C-STORE and C-ECHO (PS3.7 annex C, PS3.4 B.2.3).
 
-    Any other number may be returned by a handler as well: `Status` names the common ones.
+    Any other number may be returned by a handler as well: `Status` names the common ones. Success
+    and warnings mean that the object is stored, anything else that it is not.
     """
 
     SUCCESS = 0x0000
+    """0x0000: the object is stored; to a C-ECHO, that we are here."""
     DUPLICATE_SOP_INSTANCE = 0x0111
+    """0x0111: the object is there already."""
     INVALID_SOP_INSTANCE = 0x0117
+    """0x0117: its SOP Instance UID is no UID."""
     SOP_CLASS_NOT_SUPPORTED = 0x0122
+    """0x0122: no objects of this kind."""
     NOT_AUTHORIZED = 0x0124
+    """0x0124: not from this peer."""
     DUPLICATE_INVOCATION = 0x0210
+    """0x0210: a request of the same Message ID is not answered yet."""
     UNRECOGNIZED_OPERATION = 0x0211
+    """0x0211: neither C-STORE nor C-ECHO."""
     MISTYPED_ARGUMENT = 0x0212
+    """0x0212: an element of the command is not what it has to be."""
     RESOURCE_LIMITATION = 0x0213
+    """0x0213: there is too little of something; for C-STORE there is 0xA700."""
     OUT_OF_RESOURCES = 0xA700
+    """0xA700: there is too little of something just now; senders try again."""
     DATASET_DOES_NOT_MATCH = 0xA900
+    """0xA900: the dataset is of another SOP class, or another object."""
     CANNOT_UNDERSTAND = 0xC000
+    """0xC000: the dataset cannot be understood."""
     UNABLE_TO_PROCESS = 0xC211
+    """0xC211: a handler has failed."""
     COERCION = 0xB000
+    """0xB000, a warning: stored, and something in it was changed."""
     ELEMENTS_DISCARDED = 0xB006
+    """0xB006, a warning: stored, but not all of its elements."""
     DATASET_DOES_NOT_MATCH_WARNING = 0xB007
+    """0xB007, a warning: stored, though it is of another SOP class."""
 
     @staticmethod
     def is_success(code: int) -> bool:
-        """Tell whether `code` means that the object is stored: success or a warning."""
+        """Tell whether a status means that the object is stored: success or a warning.
+
+        Parameters
+        ----------
+        code : int
+            The status.
+        """
         return not code or code & 0xF000 == 0xB000 or code in (0x0001, 0x0107, 0x0116)
 
 
 class Priority(enum.IntEnum):
-    """Priority (0000,0700)."""
+    """Priority (0000,0700) of a C-STORE (PS3.7 9.1.1.1); hardly any receiver minds it."""
 
     MEDIUM = 0
     HIGH = 1
@@ -221,7 +244,10 @@ _NO_DATASET = _U16.pack(NO_DATASET)
 
 
 class CommandSet:
-    """The command set of one message.
+    """The command set of one message: what is asked, or answered (PS3.7 6.3.1 and annex E).
+
+    Elements are asked for by their element number: ``command.number(0x0110)`` is the Message ID
+    (0000,0110).
 
     Parameters
     ----------
@@ -252,7 +278,16 @@ class CommandSet:
 
     @classmethod
     def build(cls, field: int, *, dataset: bool = False, **values: object) -> CommandSet:
-        """Make a command set from Python values, named as in `ELEMENTS`.
+        """Make a command set from Python values.
+
+        Parameters
+        ----------
+        field : int
+            Command Field (0000,0100).
+        dataset : bool
+            Whether a dataset follows.
+        **values : int, str or tuple of int
+            The other elements by their names in PS3.7 E.1, as ``message_id``.
 
         Raises
         ------
@@ -277,6 +312,11 @@ class CommandSet:
 
         Of an element that comes twice the last one stands.
 
+        Parameters
+        ----------
+        data : bytes
+            All of it, in Implicit VR Little Endian.
+
         Raises
         ------
         ProtocolError
@@ -300,7 +340,10 @@ class CommandSet:
     def number(self, tag: int) -> int | None:
         """Return a US value; None where it is absent or too short to be one.
 
-        Of several values the first one stands.
+        Parameters
+        ----------
+        tag : int
+            The element number. Of several values the first one stands.
         """
         value = self.elements.get(tag)
         if value is None or len(value) < 2:
@@ -308,15 +351,33 @@ class CommandSet:
         return value[0] | value[1] << 8
 
     def uid(self, tag: int) -> str:
-        """Return a UI value without padding; an empty string where it is absent."""
+        """Return a UI value without padding; an empty string where it is absent.
+
+        Parameters
+        ----------
+        tag : int
+            The element number.
+        """
         return clean_uid(self.elements.get(tag, b""))
 
     def text(self, tag: int) -> str:
-        """Return an AE or LO value without padding; an empty string where it is absent."""
+        """Return an AE or LO value without padding; an empty string where it is absent.
+
+        Parameters
+        ----------
+        tag : int
+            The element number.
+        """
         return self.elements.get(tag, b"").decode("latin-1").strip("\0 ")
 
     def tags(self, tag: int) -> tuple[int, ...]:
-        """Return the values of an AT element, whole ones only."""
+        """Return the values of an AT element, whole ones only: tags, as 32-bit numbers.
+
+        Parameters
+        ----------
+        tag : int
+            The element number.
+        """
         value = self.elements.get(tag, b"")
         pairs = struct.iter_unpack("<HH", value[: len(value) & ~3])
         return tuple(group << 16 | element for group, element in pairs)

@@ -171,7 +171,13 @@ class TransferSyntax:
 
 @dataclass(frozen=True, slots=True)
 class ProposedContext:
-    """A presentation context of an A-ASSOCIATE-RQ (PS3.8 9.3.2.2)."""
+    """A presentation context of an A-ASSOCIATE-RQ (PS3.8 9.3.2.2).
+
+    Attributes
+    ----------
+    context_id : int
+        Its Presentation-context-ID, an odd number up to 255.
+    """
 
     TYPE: ClassVar[int] = 0x20
     context_id: int
@@ -183,7 +189,7 @@ class ProposedContext:
 
     @property
     def abstract_syntax(self) -> str:
-        """The abstract syntax' UID, trimmed; empty where none was given."""
+        """The UID of the abstract syntax (a SOP class), trimmed; empty where none was given."""
         uids = [trim(item.uid) for item in self.items if isinstance(item, AbstractSyntax)]
         return uids[0] if uids else ""
 
@@ -204,10 +210,16 @@ class ProposedContext:
 
 @dataclass(frozen=True, slots=True)
 class AcceptedContext:
-    """A presentation context of an A-ASSOCIATE-AC (PS3.8 9.3.3.2).
+    """The answer to a presentation context, of an A-ASSOCIATE-AC (PS3.8 9.3.3.2).
 
-    `result` is 0 acceptance, 1 user-rejection, 2 no-reason, 3 abstract-syntax-not-supported,
-    4 transfer-syntaxes-not-supported. The transfer syntax means nothing unless it is 0.
+    Attributes
+    ----------
+    context_id : int
+        The Presentation-context-ID of the one that was proposed.
+    result : int
+        0 acceptance, 1 user-rejection, 2 no-reason, 3 abstract-syntax-not-supported,
+        4 transfer-syntaxes-not-supported (PS3.8 table 9-18). The transfer syntax means nothing
+        unless it is 0.
     """
 
     TYPE: ClassVar[int] = 0x21
@@ -217,7 +229,7 @@ class AcceptedContext:
 
     @property
     def transfer_syntax(self) -> str:
-        """The transfer syntax' UID, trimmed; empty where none was given."""
+        """The UID of the transfer syntax, trimmed; empty where none was given."""
         uids = [trim(item.uid) for item in self.items if isinstance(item, TransferSyntax)]
         return uids[0] if uids else ""
 
@@ -298,7 +310,15 @@ class AsynchronousOperationsWindow:
 
 @dataclass(frozen=True, slots=True)
 class RoleSelection:
-    """PS3.7 D.3.3.4."""
+    """Who may be what for a SOP class: role selection (PS3.7 D.3.3.4).
+
+    Parameters
+    ----------
+    sop_class_uid : str
+        The SOP class; it is proposed in a presentation context as well.
+    scu_role, scp_role : int
+        1 where the requestor would be its user, and its provider; else 0.
+    """
 
     TYPE: ClassVar[int] = 0x54
     sop_class_uid: str
@@ -335,7 +355,15 @@ class ImplementationVersionName:
 
 @dataclass(frozen=True, slots=True)
 class SOPClassExtendedNegotiation:
-    """PS3.7 D.3.3.5."""
+    """What is agreed on about a SOP class besides: extended negotiation (PS3.7 D.3.3.5).
+
+    Parameters
+    ----------
+    sop_class_uid : str
+        The SOP class; it is proposed in a presentation context as well.
+    information : bytes
+        Service-class-application-information: PS3.4 B.3.1 says what it is for Storage.
+    """
 
     TYPE: ClassVar[int] = 0x56
     sop_class_uid: str

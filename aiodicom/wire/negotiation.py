@@ -66,8 +66,19 @@ _TRANSFER_SYNTAXES_NOT_SUPPORTED = 4
 class PresentationContext:
     """One presentation context, as both sides agreed on it (PS3.8 9.3.3.2).
 
-    `result` is 0 where it was accepted; a context that was not stays known, because real peers
-    use it all the same and want an answer.
+    One that was not accepted stays known, because real peers use it all the same and want an
+    answer.
+
+    Parameters
+    ----------
+    context_id : int
+        Its Presentation-context-ID, an odd number up to 255.
+    abstract_syntax : str
+        What it is for: the UID of a SOP class.
+    transfer_syntax : str
+        The UID of the transfer syntax that datasets in it are encoded in.
+    result : int
+        0 where it was accepted; else why not (PS3.8 table 9-18).
     """
 
     context_id: int

@@ -90,17 +90,17 @@ class _Associate:
 
     @property
     def called_ae_title(self) -> str:
-        """Who is called, without padding."""
+        """Who is called, without padding: 16 characters at most."""
         return trim(self.called_ae_title_field.decode("latin-1"))
 
     @property
     def calling_ae_title(self) -> str:
-        """Who calls, without padding."""
+        """Who calls, without padding: 16 characters at most."""
         return trim(self.calling_ae_title_field.decode("latin-1"))
 
     @property
     def application_context_name(self) -> str:
-        """The application context' name, trimmed; empty where none was given."""
+        """The application context's name (PS3.7 A.2.1), trimmed; empty where none was given."""
         names = [item.name for item in self.items if isinstance(item, ApplicationContext)]
         return trim(names[0]) if names else ""
 
@@ -121,19 +121,19 @@ class _Associate:
 
     @property
     def maximum_length(self) -> int:
-        """The longest P-DATA-TF, in bytes, that the sender of this PDU receives; 0: any."""
+        """The longest P-DATA-TF, in bytes, that the sender of this takes (PS3.8 D.1); 0: any."""
         item = self.user_item(MaximumLength)
         return item.value if item else 0
 
     @property
     def implementation_class_uid(self) -> str:
-        """The sender's implementation class UID, or an empty string."""
+        """Its sender's Implementation Class UID (PS3.7 D.3.3.2.1), or an empty string."""
         item = self.user_item(ImplementationClassUID)
         return trim(item.uid) if item else ""
 
     @property
     def implementation_version_name(self) -> str:
-        """The sender's implementation version name, or an empty string."""
+        """Its sender's Implementation Version Name (PS3.7 D.3.3.2.3), or an empty string."""
         item = self.user_item(ImplementationVersionName)
         return trim(item.name) if item else ""
 
@@ -152,7 +152,7 @@ class _Associate:
 
 @dataclass(frozen=True, slots=True)
 class AssociateRequest(_Associate):
-    """A-ASSOCIATE-RQ (PS3.8 9.3.2).
+    """A-ASSOCIATE-RQ (PS3.8 9.3.2): what a requestor proposes, as it came.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ class AssociateRequest(_Associate):
 
     @property
     def presentation_contexts(self) -> tuple[ProposedContext, ...]:
-        """The proposed presentation contexts."""
+        """The presentation contexts that are proposed, in the requestor's order."""
         return tuple(item for item in self.items if isinstance(item, ProposedContext))
 
     @classmethod
@@ -206,7 +206,7 @@ def _number_of(items: tuple[Item, ...]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AssociateAccept(_Associate):
-    """A-ASSOCIATE-AC (PS3.8 9.3.3)."""
+    """A-ASSOCIATE-AC (PS3.8 9.3.3): what an acceptor answers, as it came."""
 
     TYPE: ClassVar[int] = 0x02
     _encoded: bytes = field(default=b"", init=False, repr=False, compare=False)

@@ -164,14 +164,16 @@ def _check_context(abstract: str, transfer: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """What the acceptor's answer means.
+    """What was agreed on for an association that we asked for (PS3.8 7.1).
 
     Attributes
     ----------
-    request, accept : AssociateRequest, AssociateAccept
-        What was asked, and the answer.
+    request : AssociateRequest
+        What was asked.
+    accept : AssociateAccept
+        The answer, as it came.
     contexts : dict of int to PresentationContext
-        Every proposed context, with its result; one that was not answered has result 2.
+        Every proposed context by its ID, with its result; one that was not answered has result 2.
     window : int
         Operations that may be outstanding; 0: any.
     """
@@ -205,7 +207,13 @@ class Agreed:
         return cls(proposal.request(), accept, contexts, window)
 
     def context_of(self, abstract: str) -> PresentationContext | None:
-        """Return the first accepted context of an abstract syntax, or None."""
+        """Return the first accepted context of an abstract syntax, or None.
+
+        Parameters
+        ----------
+        abstract : str
+            The abstract syntax: the UID of a SOP class.
+        """
         of_it = (c for c in self.contexts.values() if c.abstract_syntax == abstract)
         return next((context for context in of_it if context.is_accepted), None)
 

@@ -132,7 +132,6 @@ async def test_redirection_is_not_followed(status: int) -> None:
     ("value", "least", "most"),
     [
         ("120", 120, 120),
-        (format_datetime(datetime.now(UTC) + timedelta(seconds=1000), usegmt=True), 900, 1000),
         ("Fri, 31 Dec 1999 23:59:59 GMT", 0, 0),
         ("999999999999999999", 3600, 3600),
         ("-5", 0, 0),
@@ -145,6 +144,15 @@ async def test_retry_after_is_heeded(value: str, least: float, most: float) -> N
         with pytest.raises(TryAgain) as raised:
             await post(endpoint)
     assert least <= raised.value.after <= most
+
+
+async def test_retry_after_may_be_a_time() -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=1000)
+    value = format_datetime(soon, usegmt=True)
+    async with answering((503, f"Retry-After: {value}\r\n")) as endpoint:
+        with pytest.raises(TryAgain) as raised:
+            await post(endpoint)
+    assert 900 <= raised.value.after <= 1000
 
 
 @pytest.mark.parametrize("answer", [CLOSES, b"SSH-2.0-x\r\n", b"HTTP/1.1 2", b"\0" * 100])

@@ -31,7 +31,7 @@ from tests.scripted_acceptor import (
     nothing_left,
 )
 
-SHORT = aiodicom.Timeouts(association=0.1, network=10, closing=2, connection=10)
+SHORT = aiodicom.Timeouts(association=0.1, network=100, closing=20, connection=100)
 
 
 async def failure(port: int, host: str = "127.0.0.1", **settings: Any) -> aiodicom.DicomError:
@@ -116,7 +116,7 @@ async def test_a_handshake_that_never_ends() -> None:
     async def silent(caller: Caller) -> None:
         await caller.gone()
 
-    timeouts = aiodicom.Timeouts(connection=0.1, closing=2)
+    timeouts = aiodicom.Timeouts(connection=0.1, closing=20)
     async with accepting(silent) as acceptor:
         error = await failure(acceptor.port, ssl=ssl.create_default_context(), timeouts=timeouts)
         assert isinstance(error, AssociationLost)
@@ -194,7 +194,7 @@ async def test_no_answer_at_all() -> None:
     error = await failure_with(silent, timeouts=SHORT)
     assert isinstance(error, AssociationLost)
     assert str(error) == "no answer to our request within 0.1 s"
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10
 
 
 async def test_half_an_answer() -> None:
@@ -303,7 +303,7 @@ async def test_a_damaged_answer(position: int) -> None:
         with contextlib.suppress(aiodicom.DicomError):
             async with connected(acceptor, timeouts=SHORT):
                 pass
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10
 
 
 # Cancelling --------------------------------------------------------------------------------------
@@ -379,6 +379,7 @@ async def test_a_user_identity_arrives(
         ({"maximum_send_length": -1}, "maximum send length of -1"),
         ({"maximum_send_length": 7}, "maximum send length of 7"),
         ({"contexts": [("1.2", [])]}, "without a transfer syntax"),
+        ({"contexts": [("1.2", "1.2.840.10008.1.2")]}, "must be a list"),
         ({"contexts": [("1.2", ["1.2.3"])] * 129}, "129 presentation contexts"),
         ({"contexts": []}, "0 presentation contexts"),
         ({"user_identity": UserIdentity.jwt(bytes(65536))}, "too long"),

@@ -44,7 +44,7 @@ from tests.serving import happens, until
 
 UID = "1.2.826.0.1.80"
 CONTEXTS = [("1.2.840.10008.1.1", ["1.2.840.10008.1.2"]), (CT, [EXPLICIT_LITTLE])]
-SHORT = aiodicom.Timeouts(association=10, network=0.1, closing=0.1, connection=10)
+SHORT = aiodicom.Timeouts(association=100, network=0.1, closing=0.1, connection=100)
 
 LARGE = 1 << 25
 """Bytes that no sockets' buffers hold."""
@@ -69,7 +69,7 @@ async def end_of(action: Callable[[], Awaitable[object]]) -> AssociationClosed:
     begin = time.monotonic()
     with pytest.raises(AssociationClosed) as raised:
         await action()
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 10
     assert str(raised.value).isprintable()
     return raised.value
 
@@ -270,14 +270,14 @@ async def test_no_response_to_an_echo() -> None:
         await caller.command()
         await caller.aborted(2)
 
-    timeouts = aiodicom.Timeouts(dimse=0.1, closing=2, connection=10)
+    timeouts = aiodicom.Timeouts(dimse=0.1, closing=20, connection=100)
     async with accepting(script) as acceptor, connected(acceptor, timeouts=timeouts) as requestor:
         error = await end_of(requestor.c_echo)
         assert isinstance(error, AssociationLost)
         assert str(error) == "no response within 0.1 s"
 
 
-@pytest.mark.parametrize("timeouts", [SHORT, aiodicom.Timeouts(dimse=0.1, closing=2)])
+@pytest.mark.parametrize("timeouts", [SHORT, aiodicom.Timeouts(dimse=0.1, closing=20)])
 async def test_no_response_to_a_store(timeouts: aiodicom.Timeouts) -> None:
     async def script(caller: Caller) -> None:
         await caller.accept()
@@ -349,7 +349,7 @@ async def test_a_peer_that_does_not_read(tmp_path: Path) -> None:
         await over.wait()
         await caller.gone()
 
-    timeouts = aiodicom.Timeouts(network=0.1, closing=30, connection=10)
+    timeouts = aiodicom.Timeouts(network=0.1, closing=30, connection=100)
     settings = {"contexts": CONTEXTS, "timeouts": timeouts}
     begin = time.monotonic()
     async with accepting(script, receive_buffer=1 << 16) as acceptor:
@@ -357,7 +357,7 @@ async def test_a_peer_that_does_not_read(tmp_path: Path) -> None:
             error = await end_of(lambda: requestor.c_store(path))
             assert isinstance(error, AssociationLost)
             assert str(error) == "the peer does not take what is sent to it"
-        assert time.monotonic() - begin < 5  # an abort would wait for ever
+        assert time.monotonic() - begin < 10  # an abort would wait for ever
         over.set()
 
 
@@ -367,7 +367,7 @@ async def test_a_peer_that_does_not_answer_release() -> None:
         await caller.expect(ReleaseRequest())
         await caller.aborted()
 
-    timeouts = aiodicom.Timeouts(association=0.1, closing=2, connection=10)
+    timeouts = aiodicom.Timeouts(association=0.1, closing=20, connection=100)
     async with accepting(script) as acceptor:
         async with connected(acceptor, timeouts=timeouts) as requestor:
             error = await end_of(requestor.release)
@@ -375,7 +375,7 @@ async def test_a_peer_that_does_not_answer_release() -> None:
         begin = time.monotonic()
         async with connected(acceptor, timeouts=timeouts):
             pass  # leaving says nothing: what was to be done has been done
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 10
 
 
 async def test_a_peer_that_does_not_take_our_abort(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ async def test_a_peer_that_does_not_take_our_abort(tmp_path: Path) -> None:
         await caller.store_begun()
         await over.wait()
 
-    timeouts = aiodicom.Timeouts(network=10, closing=0.1, connection=10)
+    timeouts = aiodicom.Timeouts(network=100, closing=0.1, connection=100)
     settings = {"contexts": CONTEXTS, "timeouts": timeouts}
     async with accepting(script, receive_buffer=1 << 16) as acceptor:
         begin = time.monotonic()
@@ -400,7 +400,7 @@ async def test_a_peer_that_does_not_take_our_abort(tmp_path: Path) -> None:
             with pytest.raises(asyncio.CancelledError):
                 await sending
         assert association._transport is None
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 10
         over.set()
 
 

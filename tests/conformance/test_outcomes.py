@@ -12,8 +12,7 @@ from tests.conformance.asking import cells, section, written
 
 PACKAGE = Path(aiodicom.__file__).parent
 
-ACCEPTING = ("answering.py", "association.py", "connections.py", "dataset.py", "access.py",
-             "passwords.py", "storage/*.py", "wire/*.py", "cli/*.py")  # fmt: skip
+ACCEPTING = ("acceptor", "server", "access", "storage", "wire", "cli")
 """Where an acceptor's statuses and rejections come from."""
 
 NOT_OF_COMMANDS = {Status.DUPLICATE_SOP_INSTANCE, Status.DATASET_DOES_NOT_MATCH_WARNING}
@@ -24,9 +23,13 @@ EVERYTHING = ("storescp", "104", "--window", "8", "--max-object", "1k", "-su", "
 
 
 def nodes() -> Iterator[ast.AST]:
-    for pattern in ACCEPTING:
-        for path in PACKAGE.glob(pattern):
-            yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    paths = [PACKAGE / "dataset.py"]
+    for folder in ACCEPTING:
+        found = sorted((PACKAGE / folder).glob("*.py"))
+        assert found, folder
+        paths += found
+    for path in paths:
+        yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
 
 
 def used_statuses() -> set[Status]:

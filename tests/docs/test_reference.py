@@ -14,48 +14,41 @@ from pathlib import Path
 import pytest
 
 import aiodicom
-from tests.docs.blocks import PAGES, ROOT, find_blocks, name_of
+from tests.docs.blocks import PAGES, find_blocks, name_of
+from tests.docs.directives import PAGES as REFERENCE
+from tests.docs.directives import Shown, shown, shown_one_by_one
 from tests.docs.unrun import parse
 
 MODULES = ("announcing", "events", "http", "monitor", "storage", "testing", "tls")
 """Those that are public beside `aiodicom`, where they are there."""
 
-REFERENCE = {
-    page.stem: page.read_text(encoding="utf-8") for page in (ROOT / "docs/reference").glob("*.md")
-}
-
-GIVEN = ("DatasetStream", "Requestor", "Server")
-"""Classes that are not made by who uses them."""
-
-INTERNAL = ("branch", "feed", "fail", "refuse", "hurry", "close")
-"""Methods of `DatasetStream` that a server and `tee` call, and no handler of one's own."""
-
 
 def _callables() -> Iterator[object]:
-    for name in aiodicom.__all__:
-        value = getattr(aiodicom, name)
+    for each in shown_one_by_one():
+        name, value = each.path, each.value
+        if name.startswith("aiodicom.testing."):  # most of which say it with their names
+            continue
         if inspect.isclass(value):
-            if name not in GIVEN and not issubclass(value, enum.Enum):
+            if not each.is_given and not issubclass(value, enum.Enum):
                 yield pytest.param(value, id=name)
             for method, function in inspect.getmembers(value, inspect.isfunction):
-                if _is_shown(name, method, function):
+                if _is_shown(each, method, function):
                     yield pytest.param(function, id=f"{name}.{method}")
-        elif callable(value) and name != "run":  # the parameters of serve
+        elif inspect.isfunction(value) and name != "aiodicom.run":  # the parameters of serve
             yield pytest.param(value, id=name)
 
 
-def _is_shown(name: str, method: str, function: Callable[..., object]) -> bool:
+def _is_shown(shown: Shown, method: str, function: Callable[..., object]) -> bool:
     if method[0] == "_" or not function.__module__.startswith("aiodicom"):
         return False
-    return bool(function.__doc__) and not (name == "DatasetStream" and method in INTERNAL)
+    return bool(function.__doc__) and method not in shown.excluded
 
 
 def test_every_public_name_is_in_the_reference_once_and_no_other() -> None:
-    directive = re.compile(
-        r"^\.\. auto(?:class|function|exception):: aiodicom\.(\w+)$", re.MULTILINE
+    named = [each.path for each in shown() if each.kind != "module" and each.path.count(".") == 1]
+    assert sorted(named) == sorted(
+        f"aiodicom.{name}" for name in aiodicom.__all__ if name != "__version__"
     )
-    named = [name for text in REFERENCE.values() for name in directive.findall(text)]
-    assert sorted(named) == sorted(set(aiodicom.__all__) - {"__version__"})
 
 
 @pytest.mark.parametrize(

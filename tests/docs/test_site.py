@@ -53,6 +53,13 @@ def test_links_out_of_the_folder_lead_to_pages_of_the_site(site: Path) -> None:
     assert 'href="tls.html"' in (site / "security.html").read_text(encoding="utf-8")
 
 
+def test_the_reference_says_what_the_source_says(site: Path) -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in site.glob("reference/*.html"))
+    assert "the first of several: the one chosen for a 0" in text  # no type, though Sphinx has some
+    assert "os.environ" in text
+    assert "environ({" not in text  # and nobody's environment
+
+
 @pytest.mark.parametrize("path", [pytest.param(p, id=p.name) for p in IMAGES])
 def test_a_drawing_says_in_words_what_it_shows_and_has_dark_colours(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

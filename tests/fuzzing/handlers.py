@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 from aiodicom import FileStorage, Refused, Status, StoreRequest
 from aiodicom.storage.commit import Durability, Job, perform
@@ -93,11 +93,20 @@ class _WritersAtOnce(Writers):
         self._collect()
 
 
+_Duplicates = Literal["replace", "keep", "both", "refuse"]
+_Mismatch = Literal["refuse", "warn"]
+
+
 class Folder(FileStorage):
     """A `FileStorage` in a folder of its own, in memory where the system has that."""
 
     def __init__(
-        self, above: str, *, duplicates: str, mismatch: str, sorting: Sorting | None = None
+        self,
+        above: str,
+        *,
+        duplicates: _Duplicates,
+        mismatch: _Mismatch,
+        sorting: Sorting | None = None,
     ) -> None:
         folder = tempfile.mkdtemp(dir=above)
         layout = None if sorting is None else Layout(sorting=sorting)
@@ -134,7 +143,12 @@ def folders() -> Iterator[list[Folder]]:
     """Make storages of all kinds, all of them in one folder, in which there is nothing else."""
     memory = "/dev/shm"
     with tempfile.TemporaryDirectory(dir=memory if os.path.isdir(memory) else None) as above:
-        kinds = [("replace", "refuse"), ("both", "warn"), ("keep", "refuse"), ("refuse", "warn")]
+        kinds: list[tuple[_Duplicates, _Mismatch]] = [
+            ("replace", "refuse"),
+            ("both", "warn"),
+            ("keep", "refuse"),
+            ("refuse", "warn"),
+        ]
         made = [Folder(above, duplicates=d, mismatch=m) for d, m in kinds]
         made += [
             Folder(above, duplicates="replace", mismatch="warn", sorting=sorting)

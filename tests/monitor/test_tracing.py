@@ -221,7 +221,7 @@ async def test_a_collector_that_does_not_answer_is_not_waited_for(
     slow = Slow()
     async with Tracing(make_provider=lambda: slow):
         begun = time.monotonic()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     assert "Spans are not sent" in caplog.text
     slow.end()
 

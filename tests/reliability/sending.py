@@ -8,6 +8,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from typing import Literal
 
 import aiodicom
 from aiodicom import FileStorage, StoreRequest
@@ -55,7 +56,7 @@ class Load:
     base: str
     chance: random.Random
     duplicates: Duplicates = Duplicates.REPLACE
-    durability: str = "durable"
+    durability: Literal["durable", "none"] = "durable"
     sorts: bool = False
     servers: int = 1
     largest: int = 2_500_000

@@ -194,6 +194,11 @@ async def test_contexts_that_the_server_lists_are_the_only_ones() -> None:
         ({"window": 65536}, "a window of 65536"),
         ({"grace": -1}, "-1 s are no grace"),
         ({"contexts": {}, "transfer_syntaxes": []}, "give one of the two"),
+        ({"transfer_syntaxes": EXPLICIT_LITTLE}, "must be a list"),
+        ({"transfer_syntaxes": ["ExplicitVRLittleEndian"]}, "'ExplicitVRLittleEndian' is no UID"),
+        ({"contexts": {CT: EXPLICIT_LITTLE}}, "must be a list"),
+        ({"contexts": {CT: [""]}}, "'' is no UID"),
+        ({"contexts": {"CTImageStorage": [EXPLICIT_LITTLE]}}, "'CTImageStorage' is no UID"),
         ({"ae_title": ""}, "no AE title"),
     ],
 )
@@ -281,7 +286,7 @@ async def test_the_names_of_the_debug_log_are_imported_by_another_thread(
 ) -> None:
     threads: list[threading.Thread] = []
     monkeypatch.setattr(
-        "aiodicom.server.uid_name", lambda uid: threads.append(threading.current_thread())
+        "aiodicom.server.server.uid_name", lambda uid: threads.append(threading.current_thread())
     )
     async with serving():
         assert not threads

@@ -245,7 +245,7 @@ async def test_handler_that_cannot_be_left_ends_every_stop() -> None:
 
 # Signals ----------------------------------------------------------------------------------------
 
-IMPATIENT = "\nimport aiodicom.workers.signals\naiodicom.signals.ECHO = 0"
+IMPATIENT = "\nimport aiodicom.workers.signals\naiodicom.workers.signals.ECHO = 0"
 
 
 @contextlib.contextmanager
@@ -446,7 +446,7 @@ def test_process_1_takes_in_what_commands_leave_behind(tmp_path: Path) -> None:
     text = """
     import ctypes, subprocess, aiodicom.workers.parent
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans become ours
-    aiodicom.workers.INIT = os.getpid()
+    aiodicom.workers.parent.INIT = os.getpid()
     def leave_behind():
         command = ("sh", "-c", "sleep 0.1 & echo $!")
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)

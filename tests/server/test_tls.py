@@ -254,8 +254,8 @@ async def test_a_stop_does_not_wait_for_a_handshake() -> None:
     async with serving(ssl=acceptor(), timeouts=TIMEOUTS) as server, Peer(server.port) as silent:
         await until(lambda: bool(server._connections.opening))
         begun = loop.time()
-        await server.stop(grace=5)
-        assert loop.time() - begun < 2
+        await server.stop(grace=60)
+        assert loop.time() - begun < 20
         assert await silent.closed()
 
 

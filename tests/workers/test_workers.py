@@ -85,6 +85,7 @@ def program(folder: Path, text: str) -> Iterator[Receiver]:
         receiver = Receiver(port, process, errors)
         try:
             for _ in tries("it does not listen"):
+                assert process.poll() is None, receiver.log
                 if "Listening on port" in receiver.log:
                     break
             yield receiver
@@ -564,7 +565,7 @@ class Store:
 
 
 def test_second_signal_aborts_what_still_runs(tmp_path: Path) -> None:
-    impatient = "\nimport aiodicom.workers.signals\naiodicom.signals.ECHO = 0"
+    impatient = "\nimport aiodicom.workers.signals\naiodicom.workers.signals.ECHO = 0"
     serving = "\naiodicom.run(store=Store(), port=port, workers=2, grace=1000)"
     with program(tmp_path, STUCK + impatient + serving) as receiver:
         with senders(receiver.port, 1) as (sender,):
@@ -584,7 +585,7 @@ def test_second_signal_aborts_what_still_runs(tmp_path: Path) -> None:
 def test_worker_that_outlasts_its_grace_is_killed(tmp_path: Path) -> None:
     text = """
     import aiodicom.workers.parent
-    aiodicom.workers.MORE_GRACE = 0.2
+    aiodicom.workers.parent.MORE_GRACE = 0.2
     class Store:
         async def __aenter__(self): pass
         async def __aexit__(self, *exc_info): time.sleep(1000)
