@@ -9,40 +9,22 @@ from dataclasses import replace
 from typing import Any
 
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
-from aiodicom.cli.announcing import (
-    ANNOUNCING,
-    ANNOUNCING_DEFAULTS,
-    ANNOUNCING_RULES,
-    ONE_PROCESS,
-    PARTS,
-    announcer_of,
-)
+from aiodicom.cli.announcing import ANNOUNCING, ANNOUNCING_RULES, ONE_PROCESS, PARTS
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, Failed, main
 from aiodicom.cli.ending import GRACE, needs_port
-from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
+from aiodicom.cli.limits import LIMITS, ROOM, check_limits
 from aiodicom.cli.network import PROFILE, network_options
 from aiodicom.cli.options import Command, Group, Option, port
-from aiodicom.cli.receiving import (
-    DURABILITY,
-    RECEIVER_DEFAULTS,
-    STORAGE_MODE,
-    WORKERS,
-    ExitCodes,
-    Receiving,
-    Trials,
-    extension,
-    ignore,
-    needs_one_worker,
-    policy_of,
-    run,
-    server_of,
-)
+from aiodicom.cli.receiving import ExitCodes, Receiving, policy_of, run, server_of
+from aiodicom.cli.storing import DURABILITY, STORAGE_MODE, STORING_DEFAULTS, extension, storage_of
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.trials import Trials, ignore
 from aiodicom.cli.watching import WATCHING
+from aiodicom.cli.workers import WORKERS, needs_one_worker
 from aiodicom.server.server import Server
-from aiodicom.storage.files import FileStorage
-from aiodicom.storage.schemes import Layout, Names
+from aiodicom.storage.schemes import Names
 from aiodicom.storage.sorting import by_series_date
+from aiodicom.wire.negotiation import Policy
 
 __all__ = ["COMMAND", "dcmrecv"]
 
@@ -99,30 +81,24 @@ COMMAND = Command(
         ),
         ANNOUNCING,
     ),
-    {
-        **RECEIVER_DEFAULTS,
-        **ROOM_DEFAULTS,
-        **ANNOUNCING_DEFAULTS,
-        "ae_title": "DCMRECV",
-        "dimse": None,
-        "network": 60.0,
-        "maximum_length": 16384,
-        "window": 1,
-        "no_lookup": False,
-        "responds_as_called": True,
-        "profile": None,
-        "folder": ".",
-        "sorting": None,
-        "names": Names.INSTANCE,
-        "extension": "",
-        "mode": "store",
-        "durability": "durable",
-    },
+    {**STORING_DEFAULTS, "ae_title": "DCMRECV", "responds_as_called": True},
     (*ACCESS_RULES, *ANNOUNCING_RULES, *tls_rules(acceptor=True)),
     TLS_ANSWERS,
     (needs_port, needs_one_worker(PARTS, *ONE_PROCESS), check_limits),
     ("port",),
 )  # fmt: skip
+
+
+def policy(settings: Mapping[str, Any]) -> Policy:
+    """Return what a command line agrees to.
+
+    Raises
+    ------
+    Failed
+        Where its profile cannot be used.
+    """
+    agreed = policy_of(settings, code=CODES.profile)
+    return replace(agreed, needs_context=settings["profile"] is not None)
 
 
 def make_server(settings: Mapping[str, Any]) -> Server:
@@ -134,22 +110,12 @@ def make_server(settings: Mapping[str, Any]) -> Server:
         Where there cannot be one.
     """
     _check_folder(settings["folder"])
-    policy = policy_of(settings, codes=CODES)
-    if settings["profile"] is not None:
-        policy = replace(policy, needs_context=True)
+    agreed = policy(settings)
     store = Trials(ignore)
     if settings["mode"] != "ignore":
-        layout = Layout(settings["names"], settings["sorting"], settings["extension"])
-        storage = FileStorage(
-            settings["folder"],
-            durability=settings["durability"],
-            layout=layout,
-            announcer=announcer_of(settings),
-            least_free_bytes=settings["least_free_bytes"],
-            least_free_inodes=settings["least_free_inodes"],
-        )
+        storage = storage_of(settings)
         store = Trials(storage, (storage,), folder_code=CODES.folder)
-    return server_of(settings, policy, Receiving(store), CODES)
+    return server_of(settings, agreed, Receiving(store), CODES)
 
 
 def _check_folder(folder: str) -> None:

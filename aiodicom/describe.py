@@ -18,13 +18,14 @@ from aiodicom.wire.items import (
     SOPClassExtendedNegotiation,
     UserIdentity,
 )
-from aiodicom.wire.pdu import AssociateAccept, AssociateRequest
+from aiodicom.wire.pdu import AssociateAccept, AssociateReject, AssociateRequest
 
 __all__ = [
     "accept_lines",
     "escape",
     "escape_path",
     "message_lines",
+    "reject_text",
     "request_lines",
     "system_reason",
     "uid_name",
@@ -42,6 +43,18 @@ _RESULTS = (
     "Rejected: abstract syntax not supported",
     "Rejected: transfer syntaxes not supported",
 )
+_REASONS = {
+    (1, 1): "no reason given",
+    (1, 2): "application context name not supported",
+    (1, 3): "calling AE title not recognized",
+    (1, 7): "called AE title not recognized",
+    (2, 1): "no reason given",
+    (2, 2): "protocol version not supported",
+    (3, 1): "temporary congestion",
+    (3, 2): "local limit exceeded",
+}
+"""By source and reason."""
+
 _IDENTITIES = ("", "username", "username and passcode", "Kerberos", "SAML", "JSON Web Token")
 
 
@@ -127,6 +140,13 @@ def accept_lines(pdu: AssociateAccept, direction: str = "OUTGOING") -> Iterator[
             yield f"    Accepted Transfer Syntax: ={uid_name(context.transfer_syntax)}"
     yield from _user_lines(pdu)
     yield _ruler("END A-ASSOCIATE-AC PDU")
+
+
+def reject_text(pdu: AssociateReject) -> str:
+    """Return an A-ASSOCIATE-RJ in the words of PS3.8 table 9-21."""
+    kind = {1: "rejected-permanent", 2: "rejected-transient"}.get(pdu.result, str(pdu.result))
+    reason = _REASONS.get((pdu.source, pdu.reason), f"reason {pdu.reason} of source {pdu.source}")
+    return f"{kind}: {reason}"
 
 
 def _head(pdu: AssociateRequest | AssociateAccept, whose: str) -> Iterator[str]:

@@ -12,11 +12,13 @@ from aiodicom.cli.ending import GRACE, needs_port
 from aiodicom.cli.limits import LIMITS, check_limits
 from aiodicom.cli.network import network_options
 from aiodicom.cli.options import Command, Group, port
-from aiodicom.cli.receiving import RECEIVER_DEFAULTS, WORKERS, Receiving, policy_of, run, server_of
+from aiodicom.cli.receiving import RECEIVER_DEFAULTS, Receiving, policy_of, run, server_of
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
 from aiodicom.cli.watching import WATCHING
+from aiodicom.cli.workers import WORKERS
 from aiodicom.server.server import Server
+from aiodicom.wire.negotiation import Policy
 
 __all__ = ["COMMAND", "echoscp"]
 
@@ -52,6 +54,11 @@ PHRASES = {"Association Received": "Accepting Association", "Association Accepte
 """What this command's ancestor writes where storescp's writes something else."""
 
 
+def policy(settings: Mapping[str, Any]) -> Policy:
+    """Return what a command line agrees to."""
+    return policy_of(settings, stores=False)
+
+
 def make_server(settings: Mapping[str, Any]) -> Server:
     """Return the server that a command line asks for.
 
@@ -60,7 +67,7 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     Failed
         Where there cannot be one.
     """
-    return server_of(settings, policy_of(settings, stores=False), Receiving())
+    return server_of(settings, policy(settings), Receiving())
 
 
 def _act(settings: Mapping[str, Any]) -> None:

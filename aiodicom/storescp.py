@@ -10,45 +10,26 @@ from typing import Any
 from aiodicom.announcing.templates import reception_command, study_command
 from aiodicom.cli.access import ACCESS, ACCESS_RULES
 from aiodicom.cli.actions import Actions
-from aiodicom.cli.announcing import (
-    ANNOUNCING,
-    ANNOUNCING_DEFAULTS,
-    ANNOUNCING_RULES,
-    ONE_PROCESS,
-    PARTS,
-    announcer_of,
-)
+from aiodicom.cli.announcing import ANNOUNCING, ANNOUNCING_RULES, ONE_PROCESS, PARTS
 from aiodicom.cli.common import GENERAL_OF_RECEIVERS, main
 from aiodicom.cli.ending import GRACE, INETD, needs_port, no_workers_with_inetd
 from aiodicom.cli.handler import HANDLER, handling
-from aiodicom.cli.limits import LIMITS, ROOM, ROOM_DEFAULTS, check_limits
+from aiodicom.cli.limits import LIMITS, ROOM, check_limits
 from aiodicom.cli.network import PROFILE, network_options, not_with_profile
-from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, seconds, size
-from aiodicom.cli.receiving import (
-    DURABILITY,
-    RECEIVER_DEFAULTS,
-    STORAGE_MODE,
-    WORKERS,
-    Receiving,
-    Trials,
-    admission,
-    extension,
-    ignore,
-    needs_one_worker,
-    policy_of,
-    run,
-    server_of,
-)
+from aiodicom.cli.options import Command, Group, Option, count, excludes, needs, port, size
+from aiodicom.cli.receiving import Receiving, policy_of, run, server_of
+from aiodicom.cli.storing import DURABILITY, STORAGE_MODE, STORING_DEFAULTS, extension, storage_of
 from aiodicom.cli.syntaxes import preference_options
 from aiodicom.cli.tls import TLS_ANSWERS, tls_options, tls_rules
+from aiodicom.cli.trials import TRIAL_DEFAULTS, TRIALS, ignore, tried
 from aiodicom.cli.watching import WATCHING, check_watching
-from aiodicom.events import AssociationEnded, Event, Watcher
-from aiodicom.requests import StoreHandler
+from aiodicom.cli.workers import WORKERS, needs_one_worker
+from aiodicom.events import AssociationEnded, Event
 from aiodicom.server.server import Server
-from aiodicom.storage.files import FileStorage
-from aiodicom.storage.schemes import Layout, Names
+from aiodicom.storage.schemes import Names
 from aiodicom.storage.sorting import by_patient_name, by_study_time, by_study_uid
 from aiodicom.storage.studies import Studies
+from aiodicom.wire.negotiation import Policy
 
 __all__ = ["COMMAND", "storescp"]
 
@@ -80,24 +61,6 @@ _PROCESSING = Group(
     ),
 )  # fmt: skip
 
-_TRIALS = Group(
-    "options for trying senders",
-    (
-        Option(("-r", "--refuse"), "refuses", "refuse association"),
-        Option(("--reject",), "rejects", "reject association without implementation class UID"),
-        Option(("-i", "--ignore"), "ignores", "receive data but don't store it"),
-        Option(("-s", "--sleep-after"), "sleep_after", "sleep s seconds after store (default: 0)",
-               "[s]econds", seconds),
-        Option(("-S", "--sleep-during"), "sleep_during",
-               "sleep s seconds during store, for each part that comes (default: 0)",
-               "[s]econds", seconds),
-        Option(("--abort-after",), "abort_after",
-               "abort association after an object has come, without storing it"),
-        Option(("--abort-during",), "abort_during",
-               "abort association while an object comes"),
-    ),
-)  # fmt: skip
-
 _OUTPUT = Group(
     "output options",
     (
@@ -112,63 +75,46 @@ _OUTPUT = Group(
 )  # fmt: skip
 
 
-def _kept(names: tuple[str, ...], dest: str, what: str) -> Option:
+def _kept(names: str, dest: str, what: str) -> Option:
     """Return an option that asks for what is done in any case."""
-    return Option(names, dest, f"{what} (default)")
+    return Option(tuple(names.split()), dest, f"{what} (default)")
 
 
-def _not_converted(names: tuple[str, ...], dest: str, what: str, metavar: str = "") -> Option:
+def _not_converted(names: str, dest: str, what: str, metavar: str = "") -> Option:
     """Return an option that asks for objects to be written differently."""
     convert = count(0) if metavar else str
-    return Option(names, dest, f"{what}: no effect", metavar, convert, note=_AS_RECEIVED)
+    said = f"{what}: no effect"
+    return Option(tuple(names.split()), dest, said, metavar, convert, note=_AS_RECEIVED)
 
 
 _CONVERSION = Group(
     "output options for conversion: objects are stored as they are received",
     (
-        _kept(("+t=", "--write-xfer-same"), "write_xfer", "keep transfer syntax"),
-        _not_converted(
-            ("+te", "--write-xfer-little"), "write_xfer", "write with explicit VR little endian"
-        ),
-        _not_converted(
-            ("+tb", "--write-xfer-big"), "write_xfer", "write with explicit VR big endian"
-        ),
-        _not_converted(
-            ("+ti", "--write-xfer-implicit"), "write_xfer", "write with implicit VR little endian"
-        ),
-        _not_converted(
-            ("+td", "--write-xfer-deflated"),
-            "write_xfer",
-            "write with deflated explicit VR little endian",
-        ),
-        _kept(("+u", "--enable-new-vr"), "new_vr", "keep newer value representations"),
-        _not_converted(("-u", "--disable-new-vr"), "new_vr", "convert newer value representations"),
-        _kept(("+g=", "--group-length-recalc"), "group_length", "keep group lengths"),
-        _not_converted(
-            ("+g", "--group-length-create"), "group_length", "always write group lengths"
-        ),
-        _not_converted(
-            ("-g", "--group-length-remove"), "group_length", "always write without group lengths"
-        ),
-        _kept(("+e", "--length-explicit"), "lengths", "keep lengths of sequences and items"),
-        _not_converted(("-e", "--length-undefined"), "lengths", "write with undefined lengths"),
-        _kept(("-p", "--padding-off"), "padding", "add no padding"),
-        _not_converted(
-            ("+p", "--padding-create"),
-            "padding",
-            "align file and items on multiples of bytes",
-            "[f]ile-pad [i]tem-pad",
-        ),
-        _kept(("-uc", "--retain-un"), "unknown", "keep elements of unknown VR"),
-        _not_converted(("+uc", "--convert-un"), "unknown", "convert elements of unknown VR"),
-        _not_converted(
-            ("+cl", "--compression-level"),
-            "compression",
-            "compression level for deflated",
-            "[l]evel",
-        ),
+        _kept("+t= --write-xfer-same", "write_xfer", "keep transfer syntax"),
+        _not_converted("+te --write-xfer-little", "write_xfer",
+                       "write with explicit VR little endian"),
+        _not_converted("+tb --write-xfer-big", "write_xfer", "write with explicit VR big endian"),
+        _not_converted("+ti --write-xfer-implicit", "write_xfer",
+                       "write with implicit VR little endian"),
+        _not_converted("+td --write-xfer-deflated", "write_xfer",
+                       "write with deflated explicit VR little endian"),
+        _kept("+u --enable-new-vr", "new_vr", "keep newer value representations"),
+        _not_converted("-u --disable-new-vr", "new_vr", "convert newer value representations"),
+        _kept("+g= --group-length-recalc", "group_length", "keep group lengths"),
+        _not_converted("+g --group-length-create", "group_length", "always write group lengths"),
+        _not_converted("-g --group-length-remove", "group_length",
+                       "always write without group lengths"),
+        _kept("+e --length-explicit", "lengths", "keep lengths of sequences and items"),
+        _not_converted("-e --length-undefined", "lengths", "write with undefined lengths"),
+        _kept("-p --padding-off", "padding", "add no padding"),
+        _not_converted("+p --padding-create", "padding",
+                       "align file and items on multiples of bytes", "[f]ile-pad [i]tem-pad"),
+        _kept("-uc --retain-un", "unknown", "keep elements of unknown VR"),
+        _not_converted("+uc --convert-un", "unknown", "convert elements of unknown VR"),
+        _not_converted("+cl --compression-level", "compression",
+                       "compression level for deflated", "[l]evel"),
     ),
-)
+)  # fmt: skip
 
 _NAMES = Group(
     "sorting into subdirectories, and filenames",
@@ -257,39 +203,19 @@ COMMAND = Command(
         _EVENTS,
         ANNOUNCING,
         _CONVERSION,
-        _TRIALS,
+        TRIALS,
     ),
     {
-        **RECEIVER_DEFAULTS,
-        **ROOM_DEFAULTS,
-        **ANNOUNCING_DEFAULTS,
+        **STORING_DEFAULTS,
+        **TRIAL_DEFAULTS,
         "ae_title": "STORESCP",
-        "dimse": None,
-        "network": 60.0,
-        "maximum_length": 16384,
-        "window": 1,
-        "no_lookup": False,
-        "profile": None,
         "preference": None,
         "inetd": False,
         "handler": None,
         "verifies": True,
         "promiscuous": True,
         "uid_padding": True,
-        "refuses": False,
-        "rejects": False,
-        "ignores": False,
-        "sleep_after": None,
-        "sleep_during": None,
-        "abort_after": False,
-        "abort_during": False,
-        "folder": ".",
-        "mode": "store",
-        "durability": "durable",
         "with_meta": True,
-        "sorting": None,
-        "names": Names.INSTANCE,
-        "extension": "",
         "on_reception": None,
         "on_study_end": None,
         "renames": False,
@@ -320,6 +246,17 @@ COMMAND = Command(
 )
 
 
+def policy(settings: Mapping[str, Any]) -> Policy:
+    """Return what a command line agrees to.
+
+    Raises
+    ------
+    Failed
+        Where its profile cannot be used.
+    """
+    return policy_of(settings, verifies=settings["verifies"])
+
+
 def make_server(settings: Mapping[str, Any]) -> Server:
     """Return the server that a command line asks for.
 
@@ -328,59 +265,44 @@ def make_server(settings: Mapping[str, Any]) -> Server:
     Failed
         Where there cannot be one.
     """
-    policy = policy_of(settings, verifies=settings["verifies"])
+    agreed = policy(settings)
     if settings["handler"] is not None:
-        return server_of(settings, policy, handling(settings))
-    watchers: tuple[Watcher, ...] = ()
-    handlers: list[Any] = []
-    store: StoreHandler = ignore
+        receiving = handling(settings)
+    elif settings["ignores"]:
+        receiving = tried(settings, ignore)
+    else:
+        receiving = _storing(settings)
+    return server_of(settings, agreed, receiving)
+
+
+def _storing(settings: Mapping[str, Any]) -> Receiving:
     workers = settings["workers"]
-    if not settings["ignores"]:
-        actions = Actions(
-            on_reception=settings["on_reception"],
-            on_study_end=settings["on_study_end"],
-            waits=settings["waits"],
-            looks_up=not settings["no_lookup"],
-            at_once=max((os.cpu_count() or 1) // workers, 1),
-        )
-        studies = Studies(
-            timeout=settings["study_timeout"],
-            renames=settings["renames"],
-            on_end=actions.study_ended,
-        )
-        store = FileStorage(
-            settings["folder"],
-            durability=settings["durability"],
-            layout=Layout(settings["names"], settings["sorting"], settings["extension"]),
-            with_meta=settings["with_meta"],
-            on_stored=actions.stored if settings["on_reception"] else None,
-            studies=studies if workers == 1 else None,
-            announcer=announcer_of(settings),
-            least_free_bytes=settings["least_free_bytes"],
-            least_free_inodes=settings["least_free_inodes"],
-        )
-        handlers = [actions, store]
-
-        def end_association(event: Event) -> None:
-            if isinstance(event, AssociationEnded):
-                studies.association_ended(event.association.number)
-
-        if workers == 1 and settings["sorting"] is not None:  # else there are no studies
-            watchers = (end_association,)
-
-    receiving = Receiving(
-        Trials(
-            store,
-            handlers,
-            sleep_during=settings["sleep_during"] or 0,
-            abort_during=settings["abort_during"],
-            abort_after=settings["abort_after"],
-        ),
-        authorize=admission(refuses=settings["refuses"], rejects=settings["rejects"]),
-        watchers=watchers,
-        rest=settings["sleep_after"] or 0,
+    actions = Actions(
+        on_reception=settings["on_reception"],
+        on_study_end=settings["on_study_end"],
+        waits=settings["waits"],
+        looks_up=not settings["no_lookup"],
+        at_once=max((os.cpu_count() or 1) // workers, 1),
     )
-    return server_of(settings, policy, receiving)
+    studies = Studies(
+        timeout=settings["study_timeout"],
+        renames=settings["renames"],
+        on_end=actions.study_ended,
+    )
+    storage = storage_of(
+        settings,
+        with_meta=settings["with_meta"],
+        on_stored=actions.stored if settings["on_reception"] else None,
+        studies=studies if workers == 1 else None,
+    )
+
+    def end_association(event: Event) -> None:
+        if isinstance(event, AssociationEnded):
+            studies.association_ended(event.association.number)
+
+    has_studies = workers == 1 and settings["sorting"] is not None
+    watchers = (end_association,) if has_studies else ()
+    return tried(settings, storage, (actions, storage), watchers)
 
 
 def _act(settings: Mapping[str, Any]) -> None:

@@ -17,8 +17,8 @@ from aiodicom.cli.inputs import find_files
 from aiodicom.cli.network import PROFILE, REQUESTOR_DEFAULTS, not_with_profile, requestor_options
 from aiodicom.cli.options import Command, Group, Option, count, needs, port
 from aiodicom.cli.outcome import ASSOCIATION_FAILED, FAILED, Outcome
-from aiodicom.cli.profiles import Profile
-from aiodicom.cli.progress import Nothing, Progress, make_progress
+from aiodicom.cli.profiles import Profile, profile_of
+from aiodicom.cli.progress import Progress, make_progress
 from aiodicom.cli.proposals import propose
 from aiodicom.cli.syntaxes import proposal_options
 from aiodicom.cli.tls import TLS_ANSWERS, TLS_DEFAULTS, tls_options, tls_rules
@@ -163,7 +163,7 @@ COMMAND = Command(
 
 
 def _act(settings: dict[str, Any]) -> int:
-    profile = requesting.profile_of(settings)
+    profile = profile_of(settings, receiving=False)
     headers, outcome = _read(settings)
     if outcome.exit_code and settings["halt"]:
         if headers:
@@ -176,7 +176,7 @@ def _act(settings: dict[str, Any]) -> int:
     total = sum(header.size for header in headers)
     # With -q nothing is said, and with -v the log says it all.
     says_little = logging.INFO < settings["level"] <= logging.CRITICAL
-    shown = make_progress(len(headers), total) if says_little else Nothing()
+    shown = make_progress(len(headers), total) if says_little else Progress()
     try:
         sending = _send(settings, requestor, headers, outcome, shown)
         return requesting.run(sending, shows_names=bool(settings["verbose_pc"]))
@@ -217,9 +217,6 @@ def _requestor(
             required=settings["required"],
             combine=settings["combine"],
         )
-    window = settings["window"]
-    if window is None:
-        window = 1 if settings["halt"] else 8
     connection = requesting.connection_settings(settings)
     identity = requesting.identity_of(settings)
     try:
@@ -228,11 +225,19 @@ def _requestor(
             contexts=contexts,
             **requesting.negotiation_items(profile),
             maximum_send_length=settings["maximum_send_length"],
-            window=window,
+            window=window_of(settings),
             user_identity=identity,
         )
     except ValueError as error:
         raise Failed(f"this cannot be proposed: {error}; propose less") from None
+
+
+def window_of(settings: Mapping[str, Any]) -> int:
+    """Return how many requests may be outstanding; one where it halts at a failure."""
+    window = settings["window"]
+    if window is None:
+        return 1 if settings["halt"] else 8
+    return int(window)
 
 
 async def _send(

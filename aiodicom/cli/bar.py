@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
@@ -15,10 +14,12 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from aiodicom.cli import progress
+
 __all__ = ["Bar"]
 
 
-class Bar:
+class Bar(progress.Progress):
     """Files, bytes, rate and the time that is left.
 
     Parameters
@@ -54,10 +55,5 @@ class Bar:
         self._bar.start()
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._bar.stop()

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from aiodicom.cli.ending import spare_connection
 from aiodicom.cli.logs import (
@@ -19,7 +19,6 @@ from aiodicom.cli.logs import (
     log_as_configured,
     log_to_stderr,
 )
-from aiodicom.cli.network import network_options, requestor_options, timeouts_of
 from aiodicom.cli.options import Command, Group, Option, UsageError, expand
 from aiodicom.open_files import raise_open_files_limit
 from aiodicom.systemd import has_sockets
@@ -31,12 +30,10 @@ __all__ = [
     "GENERAL_OF_RECEIVERS",
     "GENERAL_OF_STORESCU",
     "Failed",
+    "failing_with",
     "main",
-    "network_options",
     "reason",
-    "requestor_options",
     "say",
-    "timeouts_of",
 ]
 
 GENERAL = Group(
@@ -79,6 +76,15 @@ def reason(error: OSError) -> str:
     return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}"
 
 
+@contextlib.contextmanager
+def failing_with(code: int, error_type: type[Exception]) -> Iterator[None]:
+    """Have errors of a type be `Failed`, with that exit code, while the body runs."""
+    try:
+        yield
+    except error_type as error:
+        raise Failed(reason(error) if isinstance(error, OSError) else str(error), code) from None
+
+
 def main(
     command: Command,
     act: Callable[[dict[str, object]], int | None],
@@ -112,17 +118,10 @@ def main(
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    is_started_bare = "port" in command.optional and has_sockets()
-    if (not arguments and not is_started_bare) or "-h" in arguments or "--help" in arguments:
-        say(command.usage())
+    text = _answer(command, arguments)
+    if text is not None:
+        say(text)
         return 0
-    if "--version" in arguments:
-        say(f"aiodicom {command.name} {__version__}")
-        return 0
-    for word in arguments:
-        if word in command.answers:
-            say(command.answers[word]())
-            return 0
     try:
         settings = command.parse(arguments)
         level = check_verbosity(settings)
@@ -139,6 +138,16 @@ def main(
     except LogConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def _answer(command: Command, arguments: Sequence[str]) -> str | None:
+    """Return what is printed instead of doing anything, where that is asked for."""
+    is_started_bare = "port" in command.optional and has_sockets()
+    if (not arguments and not is_started_bare) or "-h" in arguments or "--help" in arguments:
+        return command.usage()
+    if "--version" in arguments:
+        return f"aiodicom {command.name} {__version__}"
+    return next((command.answers[word]() for word in arguments if word in command.answers), None)
 
 
 def say(text: str) -> None:

@@ -16,7 +16,8 @@ from typing import Any, cast
 
 from aiodicom.cli.common import Failed
 from aiodicom.cli.options import Option
-from aiodicom.cli.receiving import Receiving, admission
+from aiodicom.cli.receiving import Receiving
+from aiodicom.cli.trials import admission
 from aiodicom.requests import StoreHandler
 
 __all__ = ["HANDLER", "Reference", "handling", "load_handler", "reference"]
@@ -74,7 +75,7 @@ def handling(settings: Mapping[str, Any]) -> Receiving:
     """
     return Receiving(
         load_handler(settings["handler"]),
-        authorize=admission(refuses=settings["refuses"], rejects=settings["rejects"]),
+        authorize=admission(settings),
         rest=settings["sleep_after"] or 0,
     )
 

@@ -79,9 +79,7 @@ class Outcome:
 
 
 def _said(result: StoreResult) -> str:
-    if result.status is None:
-        return str(result.error)
-    return f"0x{result.status:04X}" + (f": {escape(result.comment)}" if result.comment else "")
+    return result.reason if result.status is None else escape(result.reason)
 
 
 def _code(result: StoreResult) -> int:

@@ -6,17 +6,21 @@ what DCMTK ignores without a word is a warning here.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from aiodicom.cli.builtin_profiles import BUILT_IN, Contexts, abstract_syntax, built_in
+from aiodicom.cli.common import failing_with
 from aiodicom.cli.syntaxes import transfer_syntax
 from aiodicom.describe import escape
 
-__all__ = ["Profile", "ProfileError", "load_profile"]
+__all__ = ["Profile", "ProfileError", "load_profile", "profile_of"]
+
+logger = logging.getLogger("aiodicom.commands")
 
 T = TypeVar("T")
 
@@ -82,6 +86,23 @@ def load_profile(path: str, name: str, *, receiving: bool) -> Profile:
         profile = _Reader(path).profile(name)
     if problem := _misfit(profile.contexts, receiving):
         raise ProfileError(f"{path}: profile {escape(name)}: {problem}")
+    return profile
+
+
+def profile_of(settings: Mapping[str, Any], *, receiving: bool, code: int = 1) -> Profile | None:
+    """Return the profile that a command line names; warns of what in it has no effect.
+
+    Raises
+    ------
+    Failed
+        Where it cannot be used; with that exit code.
+    """
+    if settings.get("profile") is None:
+        return None
+    with failing_with(code, ProfileError):
+        profile = load_profile(*settings["profile"], receiving=receiving)
+    for warning in profile.warnings:
+        logger.warning("%s", warning)
     return profile
 
 

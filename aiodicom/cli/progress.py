@@ -9,8 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Self, TextIO
 
 __all__ = ["Lines", "Progress", "make_progress", "readable_size"]
 
@@ -18,33 +17,14 @@ INTERVAL = 10.0
 """Seconds between two lines."""
 
 
-class Progress(Protocol):
-    """What is told how far it has come."""
+class Progress:
+    """Is told how far it has come; this one says nothing."""
 
     def sent(self, count: int) -> None:
         """Hear that so many bytes more are on their way."""
 
     def done(self) -> None:
         """Hear that one object more has its result."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
-
-
-class Nothing:
-    """Says nothing."""
-
-    def sent(self, count: int) -> None:
-        """Say nothing."""
-
-    def done(self) -> None:
-        """Say nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -53,7 +33,7 @@ class Nothing:
         return None
 
 
-class Lines(Nothing):
+class Lines(Progress):
     """Says a line from time to time.
 
     Parameters
@@ -114,7 +94,7 @@ def make_progress(files: int, size: int, stream: TextIO | None = None) -> Progre
     """
     stream = sys.stderr if stream is None else stream
     if stream is None:
-        return Nothing()
+        return Progress()
     if files > 1 and stream.isatty():
         try:
             from aiodicom.cli.bar import Bar  # what it needs is an extra

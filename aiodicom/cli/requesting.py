@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiodicom.cli import tls
-from aiodicom.cli.common import Failed
+from aiodicom.cli.common import Failed, failing_with
 from aiodicom.cli.network import timeouts_of
 from aiodicom.cli.options import Group, Option, Rule, excludes, needs
 from aiodicom.client import Requestor
@@ -32,7 +32,6 @@ __all__ = [
     "connection_settings",
     "identity_of",
     "negotiation_items",
-    "profile_of",
     "run",
     "show_contexts",
 ]
@@ -124,10 +123,8 @@ def connection_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     Failed
         Where a key or certificate cannot be used.
     """
-    try:
+    with failing_with(1, DicomError):
         context = tls.requestor_context(settings)
-    except DicomError as error:
-        raise Failed(str(error)) from None
     return {
         "host": settings["peer"],
         "port": settings["port"],
@@ -139,27 +136,6 @@ def connection_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
         "ssl": context,
         "server_hostname": tls.server_name(settings),
     }
-
-
-def profile_of(settings: Mapping[str, Any]) -> Profile | None:
-    """Return the profile that a command line names.
-
-    Raises
-    ------
-    Failed
-        Where it cannot be used.
-    """
-    if settings["profile"] is None:
-        return None
-    from aiodicom.cli.profiles import ProfileError, load_profile
-
-    try:
-        profile = load_profile(*settings["profile"], receiving=False)
-    except ProfileError as error:
-        raise Failed(str(error)) from None
-    for warning in profile.warnings:
-        logger.warning("%s", warning)
-    return profile
 
 
 def negotiation_items(profile: Profile | None) -> dict[str, Any]:

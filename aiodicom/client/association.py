@@ -12,7 +12,14 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import cast
 
-from aiodicom.describe import accept_lines, message_lines, request_lines, system_reason
+from aiodicom.client.pending import Pending
+from aiodicom.describe import (
+    accept_lines,
+    message_lines,
+    reject_text,
+    request_lines,
+    system_reason,
+)
 from aiodicom.errors import (
     AbortReason,
     AssociationAborted,
@@ -23,7 +30,7 @@ from aiodicom.errors import (
 )
 from aiodicom.limits import Timeouts
 from aiodicom.wire.buffers import Account, Pool
-from aiodicom.wire.dimse import RESPONSE, CommandField, CommandSet, Status, Tag, encode_response
+from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response
 from aiodicom.wire.pdu import (
     Abort,
     AssociateAccept,
@@ -49,7 +56,6 @@ _C_ECHO = CommandField.C_ECHO.value
 _C_STORE = CommandField.C_STORE.value
 _RELEASING = (State.STA8, State.STA9, State.STA10)
 _STATUS = Tag.STATUS.value
-_RESPONDED = Tag.MESSAGE_ID_BEING_RESPONDED_TO.value
 
 
 class RequestorAssociation(asyncio.BufferedProtocol):
@@ -81,10 +87,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         self._end: AssociationClosed | None = None
         self._answer: asyncio.Future[Agreed] = self._loop.create_future()
         self._closed: asyncio.Future[None] = self._loop.create_future()
-        self._message_id = 0
-        self._pending: dict[int, asyncio.Future[CommandSet]] = {}
-        self._asked: dict[int, int] = {}  # the Command Field of each
-        self._deadlines: dict[int, asyncio.TimerHandle] = {}
+        self._pending = Pending(timeouts.message, self._expired)
         self._sending = asyncio.Lock()  # datasets never interleave (PS3.8 annex E)
         self._writing_paused = False
         self._drained: asyncio.Future[None] | None = None
@@ -184,7 +187,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
                 self._answer.set_result(self.agreed)
         elif isinstance(event, AssociateReject):
             rejection = AssociationRejected(
-                _rejection(event), event.result, event.source, event.reason
+                reject_text(event), event.result, event.source, event.reason
             )
             self._end = AssociationClosed("rejected")
             if not self._answer.done():
@@ -207,30 +210,15 @@ class RequestorAssociation(asyncio.BufferedProtocol):
                 refusal = encode_response(command, Status.UNRECOGNIZED_OPERATION)
                 self._upper.send(message.context_id, refusal)
             return
-        message_id = command.number(_RESPONDED)
-        response = self._pending.pop(message_id if message_id is not None else -1, None)
-        if response is None:
-            logger.warning("A response to no request of ours (Message ID %s)", message_id)
-            return
-        if command.field != self._asked.pop(message_id or 0) | RESPONSE:
-            self._pending[message_id or 0] = response  # it is told with the others
-            raise ProtocolError(f"{command.name} is no response to what was asked")
-        self._stop_clock(message_id)
-        if not response.done():
-            response.set_result(command)
-        self._wake(self._answered)
-        self._wake(self._drained)  # it may have come before the end of its dataset
+        if self._pending.answer(command):
+            self._wake(self._answered)
+            self._wake(self._drained)  # it may have come before the end of its dataset
 
     def _lost(self, error: AssociationClosed) -> None:
         """The association has ended: whoever waits for something of it is told."""
         if self._end is None:
             self._end = error
-        pending, self._pending = self._pending, {}
-        for message_id, response in pending.items():
-            self._stop_clock(message_id)
-            if not response.done():
-                response.set_exception(self._end)
-                response.exception()  # it may be that nobody waits any more
+        self._pending.fail(self._end)
         if not self._answer.done():
             self._answer.set_exception(self._end)
             self._answer.exception()
@@ -328,10 +316,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
 
     def next_message_id(self) -> int:
         """Return a Message ID that no outstanding request has."""
-        while True:
-            self._message_id = self._message_id % 0xFFFF + 1
-            if self._message_id not in self._pending:
-                return self._message_id
+        return self._pending.next_message_id()
 
     async def echo(self, context_id: int, sop_class_uid: str) -> CommandSet:
         """Send a C-ECHO-RQ and return its response.
@@ -349,7 +334,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
             await self._turn()
             response = self._begin(_C_ECHO, context_id, message_id, command.encode())
             self._flush()
-        self._start_clock(message_id)
+        self._pending.start_clock(message_id)
         return await response
 
     async def store(
@@ -389,7 +374,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
             except BaseException:
                 self.abort()
                 raise
-        self._start_clock(message_id)
+        self._pending.start_clock(message_id)
         return response
 
     async def _turn(self) -> None:
@@ -407,8 +392,7 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         if self._end is not None or not self._upper.can_send:
             raise self._end or AssociationClosed("there is no association")
         _debug(lambda: message_lines(context_id, CommandSet.decode(command), "OUTGOING"))
-        response = self._pending[message_id] = self._loop.create_future()
-        self._asked[message_id] = field
+        response = self._pending.add(message_id, field)
         self._upper.send(context_id, command)
         return response
 
@@ -449,20 +433,6 @@ class RequestorAssociation(asyncio.BufferedProtocol):
         finally:
             self._drained = None
 
-    # Deadlines ---------------------------------------------------------------------------------
-
-    def _start_clock(self, message_id: int) -> None:
-        seconds = self._timeouts.message
-        if seconds is not None and message_id in self._pending:
-            self._deadlines[message_id] = self._loop.call_later(
-                seconds, self._expired, f"no response within {seconds:g} s"
-            )
-
-    def _stop_clock(self, message_id: int | None) -> None:
-        handle = self._deadlines.pop(message_id if message_id is not None else -1, None)
-        if handle is not None:
-            handle.cancel()
-
     def _expired(self, reason: str) -> None:
         self._end = self._end or AssociationLost(reason)
         logger.error("Association Aborted: %s", reason)
@@ -479,25 +449,6 @@ def _is_failure(response: asyncio.Future[CommandSet]) -> bool:
         return False
     status = response.result().number(_STATUS)
     return status is None or not Status.is_success(status)
-
-
-def _rejection(pdu: AssociateReject) -> str:
-    """Return an A-ASSOCIATE-RJ in the words of PS3.8 table 9-21."""
-    kind = {1: "rejected-permanent", 2: "rejected-transient"}.get(pdu.result, str(pdu.result))
-    reason = _REASONS.get((pdu.source, pdu.reason), f"reason {pdu.reason} of source {pdu.source}")
-    return f"{kind}: {reason}"
-
-
-_REASONS = {
-    (1, 1): "no reason given",
-    (1, 2): "application context name not supported",
-    (1, 3): "calling AE title not recognized",
-    (1, 7): "called AE title not recognized",
-    (2, 1): "no reason given",
-    (2, 2): "protocol version not supported",
-    (3, 1): "temporary congestion",
-    (3, 2): "local limit exceeded",
-}
 
 
 def _debug(lines: Callable[[], Iterator[str]]) -> None:

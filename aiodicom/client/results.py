@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from aiodicom.describe import escape_path
 from aiodicom.errors import DicomError, NotSent
 from aiodicom.objects.header import ObjectHeader
 from aiodicom.wire.dimse import CommandSet, Status, Tag
@@ -63,12 +64,19 @@ class StoreResult:
         return f"0x{self.status:04X}{comment}"
 
 
-def result_of(header: ObjectHeader, sop_instance_uid: str, response: CommandSet) -> StoreResult:
-    """Return what a response says."""
+def result_of(
+    header: ObjectHeader,
+    sop_instance_uid: str,
+    response: CommandSet,
+    *,
+    is_one_of_several: bool = False,
+) -> StoreResult:
+    """Return what a response says; the log names the file where others are on their way."""
     status = response.number(_STATUS)
     if logger.isEnabledFor(logging.INFO):
         said = "none" if status is None else f"0x{status:04X}{_MEANINGS.get(status, '')}"
-        logger.info("Received Store Response (Status: %s)", said)
+        file = f", file: {escape_path(header.path)}" if is_one_of_several else ""
+        logger.info("Received Store Response (Status: %s)%s", said, file)
     return StoreResult(
         header.path,
         header.sop_class_uid,

@@ -223,7 +223,12 @@ class Sender:
         if isinstance(error, DicomError):
             self._work.report(failed(prepared.header, error))
         elif error is None:
-            result = result_of(prepared.header, prepared.sop_instance_uid, response.result())
+            result = result_of(
+                prepared.header,
+                prepared.sop_instance_uid,
+                response.result(),
+                is_one_of_several=self._most > 1 or self._work.share > 1,
+            )
             self._work.report(result)
         if self._changed is not None and not self._changed.done():
             self._changed.set_result(None)

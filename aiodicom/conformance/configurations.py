@@ -15,10 +15,8 @@ from aiodicom.cli.ending import needs_port
 from aiodicom.cli.limits import limits_of
 from aiodicom.cli.network import timeouts_of
 from aiodicom.cli.options import Command, UsageError, expand
-from aiodicom.cli.profiles import load_profile
+from aiodicom.cli.profiles import load_profile, profile_of
 from aiodicom.cli.proposals import propose
-from aiodicom.cli.receiving import policy_of
-from aiodicom.cli.requesting import profile_of
 from aiodicom.cli.tls import wanted_tls
 from aiodicom.conformance.agreements import Agreements, agreements_of
 from aiodicom.limits import Limits, Timeouts
@@ -130,13 +128,8 @@ _COMMANDS: Mapping[str, Command] = {
 }
 
 _POLICIES: Mapping[str, Callable[[Settings], Policy]] = {
-    "storescp": lambda settings: policy_of(settings, verifies=settings["verifies"]),
-    "dcmrecv": lambda settings: dataclasses.replace(
-        policy_of(settings), needs_context=settings["profile"] is not None
-    ),
-    "echoscp": lambda settings: policy_of(settings, stores=False),
+    module.COMMAND.name: module.policy for module in (storescp, dcmrecv, echoscp)
 }
-"""As `make_server` of each has it; a test holds that they answer alike."""
 
 _TRIALS = ("sleep_after", "sleep_during", "abort_after", "abort_during")
 """What senders are tried with."""
@@ -226,7 +219,7 @@ def _keeping(settings: Settings) -> Keeping:
 
 
 def _requestor(name: str, settings: Settings) -> Requestor:
-    profile = profile_of({"profile": None, **settings})
+    profile = profile_of(settings, receiving=False)
     if name == "echoscu":
         contexts = ((VERIFICATION, settings["transfer_syntaxes"]),) * settings["contexts"]
     elif profile is not None:
@@ -236,7 +229,6 @@ def _requestor(name: str, settings: Settings) -> Requestor:
             (), settings["proposal"], required=settings["required"], combine=settings["combine"]
         )
         contexts = usual or ()
-    window = settings.get("window", 1)
     kinds = ("user", "kerberos", "saml", "jwt")
     return Requestor(
         name,
@@ -247,7 +239,7 @@ def _requestor(name: str, settings: Settings) -> Requestor:
         name == "storescu" and profile is None,
         settings["maximum_length"],
         settings.get("maximum_send_length", 0),
-        (1 if settings["halt"] else 8) if window is None else window,
+        storescu.window_of(settings) if name == "storescu" else 1,
         settings.get("jobs", 1),
         settings.get("halt", True),
         profile.roles if profile is not None else {},

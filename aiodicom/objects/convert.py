@@ -53,7 +53,6 @@ def convert(
     level: int = 6,
     without_new_vrs: bool = False,
     limit: int = INFLATED_LIMIT,
-    folder: str | None = None,
 ) -> None:
     """Write a dataset in another transfer syntax.
 
@@ -78,8 +77,6 @@ def convert(
         Write UN, UT and the other VRs that came after 1993 as OB, their numbers little endian.
     limit : int
         Bytes that a deflated dataset may inflate to.
-    folder : str, optional
-        Where temporary files are; by default where the system has them.
 
     Raises
     ------
@@ -92,12 +89,12 @@ def convert(
     written, wanted = (_encoding(uid, is_same) for uid in (from_uid, to_uid))
     with contextlib.ExitStack() as files:
         if written.is_deflated:
-            inflated = files.enter_context(tempfile.TemporaryFile(dir=folder))
+            inflated = files.enter_context(tempfile.TemporaryFile())
             inflate(source, start, Reader(source, start, size).size, inflated, limit)
             source, start, size = inflated, 0, None
         made = target
         if wanted.is_deflated:
-            made = files.enter_context(tempfile.TemporaryFile(dir=folder))
+            made = files.enter_context(tempfile.TemporaryFile())
         output = _Output(made)
         encoder = _Encoder(Reader(source, start, size), output, wanted, without_new_vrs)
         encoder.encode(written, takes_encapsulated=is_same)

@@ -7,6 +7,7 @@ are believed. Plain functions for worker threads.
 from __future__ import annotations
 
 import io
+import math
 import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
@@ -17,11 +18,15 @@ from aiodicom.wire.elements import Encoding
 __all__ = [
     "UNDEFINED",
     "CannotConvert",
+    "CutOff",
     "Header",
     "LONG_VRS",
     "Reader",
     "after_undefined",
+    "after_value",
     "encode_header",
+    "next_header",
+    "really_written",
     "tag_text",
 ]
 
@@ -53,6 +58,10 @@ _LENGTHS = [struct.Struct(order + "I") for order in "<>"]
 
 class CannotConvert(NotSent):
     """A dataset cannot be re-encoded, or altered, such that nothing in it is lost or damaged."""
+
+
+class CutOff(CannotConvert):
+    """A dataset, or an item, ends inside an element."""
 
 
 class Header(NamedTuple):
@@ -107,10 +116,15 @@ class Reader:
         Where the dataset begins in it, in bytes.
     size : int, optional
         How many bytes it has; by default all until the end of the file.
+    most : int, optional
+        How many headers are read at most; by default any number.
     """
 
-    def __init__(self, file: BinaryIO, start: int = 0, size: int | None = None) -> None:
+    def __init__(
+        self, file: BinaryIO, start: int = 0, size: int | None = None, most: float = math.inf
+    ) -> None:
         self._file = file
+        self._left = most
         self._start = start
         if size is None:
             size = max(file.seek(0, io.SEEK_END) - start, 0)
@@ -133,10 +147,13 @@ class Reader:
         Raises
         ------
         CannotConvert
-            Where there is none, or none with a VR of the standard's.
+            Where there is none, or none with a VR of the standard's, or there were too many.
         """
+        self._left -= 1
+        if self._left < 0:
+            raise CannotConvert("it has too many elements")
         if limit - position < 8:
-            raise CannotConvert(f"it ends inside an element at byte {position}")
+            raise CutOff(f"it ends inside an element at byte {position}")
         offset = self._load(position, 8)
         if is_explicit:
             unpack = _SHORT_HEADERS[is_big].unpack_from
@@ -145,7 +162,7 @@ class Reader:
                 return Header(group << 16 | element, vr, length, position + 8)
             if vr in LONG_VRS and group != 0xFFFE:
                 if limit - position < 12:
-                    raise CannotConvert(f"it ends inside {tag_text(group << 16 | element)}")
+                    raise CutOff(f"it ends inside {tag_text(group << 16 | element)}")
                 offset = self._load(position, 12)
                 length = _LENGTHS[is_big].unpack_from(self._window, offset + 8)[0]
                 return Header(group << 16 | element, vr, length, position + 12)
@@ -221,3 +238,52 @@ def after_undefined(reader: Reader, header: Header, is_explicit: bool, is_big: b
         else:
             levels.append(levels[-1])
     return position
+
+
+# The top level of a dataset ----------------------------------------------------------------------
+
+
+def really_written(reader: Reader, encoding: Encoding) -> Encoding:
+    """Return how a dataset is really written.
+
+    Implicit VR under an explicit transfer syntax: there are such files.
+    """
+    if encoding.is_explicit and not encoding.is_big and reader.size:
+        try:
+            reader.header(0, reader.size, True, False)
+        except CannotConvert:
+            return Encoding(is_explicit=False)
+    return encoding
+
+
+def next_header(reader: Reader, position: int, encoding: Encoding, previous: int) -> Header:
+    """Read the header at a position, of an element that follows the one whose tag is `previous`.
+
+    Raises
+    ------
+    CannotConvert
+        Where there is none, or it does not follow.
+    """
+    header = reader.header(position, reader.size, encoding.is_explicit, encoding.is_big)
+    if header.tag <= previous or header.tag >> 16 == 0xFFFE:
+        raise CannotConvert(f"its elements are not in ascending order at {tag_text(header.tag)}")
+    return header
+
+
+def after_value(reader: Reader, header: Header, encoding: Encoding) -> int:
+    """Return where an element ends.
+
+    Raises
+    ------
+    CutOff
+        Where the dataset has ended before.
+    CannotConvert
+        Where its items are nested too deeply.
+    """
+    if header.length == UNDEFINED:
+        end = after_undefined(reader, header, encoding.is_explicit, encoding.is_big)
+    else:
+        end = header.position + header.length
+    if end > reader.size:
+        raise CutOff(f"{tag_text(header.tag)} is longer than the dataset")
+    return end

@@ -12,6 +12,7 @@ from typing import Literal
 
 from aiodicom.describe import escape
 from aiodicom.errors import NotSent, Refused
+from aiodicom.objects.whole import check_whole
 from aiodicom.wire.dimse import clean_uid
 from aiodicom.wire.elements import ElementWalker, Encoding, encoding_of
 from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
@@ -85,7 +86,7 @@ def read_header(path: str | os.PathLike[str], form: Form = "any") -> ObjectHeade
     Raises
     ------
     NotSent
-        Where the file cannot be read or holds no object; says why.
+        Where the file cannot be read, holds no object, or was cut off; says why.
     """
     path = os.fspath(path)
     try:
@@ -112,6 +113,9 @@ def _read(descriptor: int, path: str, form: Form) -> ObjectHeader:
             continue
         status = os.fstat(descriptor)
         size = status.st_size - header.offset
+        encoding = encoding_of(header.transfer_syntax_uid)
+        if encoding is not None:
+            check_whole(descriptor, header.offset, size, encoding, data[header.offset :])
         return ObjectHeader(
             path,
             header.sop_class_uid,

@@ -19,10 +19,11 @@ from aiodicom.objects.elements import (
     LONGEST_SHORT_VALUE,
     UNDEFINED,
     CannotConvert,
-    Header,
     Reader,
-    after_undefined,
+    after_value,
     encode_header,
+    next_header,
+    really_written,
     tag_text,
 )
 from aiodicom.objects.representations import standard_vr
@@ -140,7 +141,8 @@ def patches(
     if encoding is None or encoding.is_deflated:
         raise CannotConvert(f"nothing is known of the elements of {transfer_syntax_uid}")
     reader = Reader(file, start, size)
-    return _pieces(_edits(reader, _seen(reader, encoding), replacements), start, reader.size)
+    edits = _edits(reader, really_written(reader, encoding), replacements)
+    return _pieces(edits, start, reader.size)
 
 
 def patch_deflated(
@@ -153,7 +155,6 @@ def patch_deflated(
     size: int | None = None,
     level: int = 6,
     limit: int = INFLATED_LIMIT,
-    folder: str | None = None,
 ) -> None:
     """Write a deflated dataset with other values; see `patches` and `convert.convert`.
 
@@ -167,24 +168,11 @@ def patch_deflated(
     encoding = encoding_of(transfer_syntax_uid)
     if encoding is None or not encoding.is_deflated:
         raise CannotConvert(f"transfer syntax {transfer_syntax_uid} is not a deflated one")
-    with tempfile.TemporaryFile(dir=folder) as inflated:
+    with tempfile.TemporaryFile() as inflated:
         inflate(source, start, Reader(source, start, size).size, inflated, limit)
         reader = Reader(inflated)
         pieces = _pieces(_edits(reader, encoding, replacements), 0, reader.size)
         deflate(_bytes_of(reader, pieces), target, level)
-
-
-def _seen(reader: Reader, encoding: Encoding) -> Encoding:
-    """Return how the dataset is really written.
-
-    Implicit VR under an explicit transfer syntax: there are such files.
-    """
-    if encoding.is_explicit and not encoding.is_big and reader.size:
-        try:
-            reader.header(0, reader.size, True, False)
-        except CannotConvert:
-            return Encoding(is_explicit=False)
-    return encoding
 
 
 def _edits(reader: Reader, encoding: Encoding, replacements: Mapping[int, bytes]) -> list[_Edit]:
@@ -201,13 +189,13 @@ def _edits(reader: Reader, encoding: Encoding, replacements: Mapping[int, bytes]
 
     position, previous = 0, -1
     while left and position < reader.size:
-        begin, header = position, _next(reader, position, encoding, previous)
+        begin, header = position, next_header(reader, position, encoding, previous)
         tag = previous = header.tag
         while left and left[-1] < tag:
             edit(left.pop(), begin, begin)
         if not left:
             break
-        position = _end(reader, header, encoding)
+        position = after_value(reader, header, encoding)
         if left[-1] == tag:
             edit(left.pop(), begin, position)
         elif not tag & 0xFFFF and header.length == 4:
@@ -216,24 +204,6 @@ def _edits(reader: Reader, encoding: Encoding, replacements: Mapping[int, bytes]
         edit(tag, reader.size, reader.size)
     edits += _group_lengths(reader, encoding, lengths, grown)
     return sorted(edits, key=lambda one: one[:2])
-
-
-def _next(reader: Reader, position: int, encoding: Encoding, previous: int) -> Header:
-    header = reader.header(position, reader.size, encoding.is_explicit, encoding.is_big)
-    if header.tag <= previous or header.tag >> 16 == 0xFFFE:
-        raise CannotConvert(f"its elements are not in ascending order at {tag_text(header.tag)}")
-    return header
-
-
-def _end(reader: Reader, header: Header, encoding: Encoding) -> int:
-    """Return where the value of an element ends."""
-    if header.length == UNDEFINED:
-        end = after_undefined(reader, header, encoding.is_explicit, encoding.is_big)
-    else:
-        end = header.position + header.length
-    if end > reader.size:
-        raise CannotConvert(f"{tag_text(header.tag)} is longer than the dataset")
-    return end
 
 
 def _element(tag: int, value: bytes, encoding: Encoding) -> bytes:

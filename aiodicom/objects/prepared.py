@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiodicom.describe import uid_name
@@ -145,15 +146,26 @@ class Preparation:
 
     def _why_not(self, header: ObjectHeader) -> str:
         name, syntax = uid_name(header.sop_class_uid), uid_name(header.transfer_syntax_uid)
-        answers = [
-            c for c in self.agreed.contexts.values() if c.abstract_syntax == header.sop_class_uid
+        proposed = [
+            context
+            for context in self.agreed.request.presentation_contexts
+            if context.abstract_syntax == header.sop_class_uid
         ]
-        if not answers:
+        if not proposed:
             return f"{name} was not proposed"
-        accepted = [uid_name(c.transfer_syntax) for c in answers if c.is_accepted]
-        if accepted:
-            return f"it is {syntax}, and the peer takes {name} only as {', '.join(accepted)}"
-        return f"the peer accepts no {name} as {syntax}"
+        offered = dict.fromkeys(uid for each in proposed for uid in each.transfer_syntaxes)
+        is_offered = header.transfer_syntax_uid in offered
+        answers = (self.agreed.contexts[each.context_id] for each in proposed)
+        accepted = [answer.transfer_syntax for answer in answers if answer.is_accepted]
+        if not accepted:
+            return f"the peer accepts no {name} as {syntax if is_offered else _listed(offered)}"
+        if not is_offered:
+            return f"it is {syntax}, which was not proposed for {name}"
+        return f"it is {syntax}, and the peer takes {name} only as {_listed(accepted)}"
+
+
+def _listed(uids: Iterable[str]) -> str:
+    return ", ".join(map(uid_name, uids))
 
 
 def _as_it_is(header: ObjectHeader, dataset: bytes | None) -> Source:

@@ -7,7 +7,6 @@ import contextlib
 import socket
 import struct
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from aiodicom.testing.messages import (
@@ -133,12 +132,7 @@ class ScriptedPeer:
             raise
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
     async def close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from anyio.from_thread import start_blocking_portal
@@ -99,10 +98,5 @@ class ServerThread:
         self._entered.enter_context(in_thread(self._server))
         return self
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._entered.close()

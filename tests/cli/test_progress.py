@@ -16,7 +16,7 @@ from typing import TextIO
 import pytest
 
 from aiodicom.cli.bar import Bar
-from aiodicom.cli.progress import INTERVAL, Lines, Nothing, Progress, make_progress, readable_size
+from aiodicom.cli.progress import INTERVAL, Lines, Progress, make_progress, readable_size
 
 PATIENCE = 10
 
@@ -236,7 +236,7 @@ async def test_a_reader_that_is_gone_stops_nothing() -> None:
 
 
 def test_nothing_can_be_said() -> None:
-    progress: Progress = Nothing()
+    progress = Progress()
     with progress as same:
         same.sent(1)
         same.done()

@@ -21,7 +21,7 @@ from aiodicom import AssociationClosed, Timeouts
 from aiodicom.cli.common import DEFAULTS, Failed
 from aiodicom.cli.network import PROFILE, REQUESTOR_DEFAULTS, requestor_options
 from aiodicom.cli.options import Command, UsageError, port
-from aiodicom.cli.profiles import Profile
+from aiodicom.cli.profiles import Profile, profile_of
 from aiodicom.cli.requesting import (
     IDENTITY_DEFAULTS,
     IDENTITY_OPTIONS,
@@ -29,7 +29,6 @@ from aiodicom.cli.requesting import (
     connection_settings,
     identity_of,
     negotiation_items,
-    profile_of,
     run,
     show_contexts,
 )
@@ -263,12 +262,12 @@ def configuration(tmp_path: Path) -> str:
 
 
 def test_no_profile() -> None:
-    assert profile_of(settings_of()) is None
+    assert profile_of(settings_of(), receiving=False) is None
     assert negotiation_items(None) == {}
 
 
 def test_a_profile_is_read_and_its_slips_are_warned_of(configuration: str, log: Any) -> None:
-    profile = profile_of(settings_of("-xf", configuration, "mine"))
+    profile = profile_of(settings_of("-xf", configuration, "mine"), receiving=False)
     assert profile is not None
     assert profile.contexts == ((CT, (EXPLICIT_LITTLE,)),)
     assert negotiation_items(profile) == {
@@ -281,7 +280,7 @@ def test_a_profile_is_read_and_its_slips_are_warned_of(configuration: str, log: 
 
 
 def test_a_profile_is_one_of_who_proposes() -> None:
-    profile = profile_of(settings_of("-xf", "storescu.cfg", "Default"))
+    profile = profile_of(settings_of("-xf", "storescu.cfg", "Default"), receiving=False)
     assert profile is not None
     assert len(profile.contexts) <= 128
 
@@ -290,7 +289,7 @@ def test_a_profile_is_one_of_who_proposes() -> None:
 def test_a_profile_of_no_use_is_a_failure(configuration: str, name: str) -> None:
     path = configuration if name == "other" else f"{configuration}.none"
     with pytest.raises(Failed) as caught:
-        profile_of(settings_of("-xf", path, name))
+        profile_of(settings_of("-xf", path, name), receiving=False)
     assert str(caught.value).startswith(f"{path}: ")
     assert caught.value.code == 1
 
@@ -306,7 +305,7 @@ def test_roles_are_asked_for(role: str, bits: tuple[int, int]) -> None:
 
 async def test_a_profile_arrives_at_the_peer(configuration: str) -> None:
     settings = settings_of("-xf", configuration, "mine")
-    profile = await asyncio.to_thread(profile_of, settings)
+    profile = await asyncio.to_thread(profile_of, settings, receiving=False)
     assert profile is not None
 
     async def script(caller: Caller) -> None:

@@ -16,7 +16,7 @@ import aiodicom
 from aiodicom import AssociationAborted, AssociationClosed, AssociationLost, ObjectHeader, Status
 from aiodicom.client import association as requestor_module
 from aiodicom.client.association import RequestorAssociation
-from aiodicom.wire.buffers import Pool
+from aiodicom.client.pending import Pending
 from aiodicom.wire.dimse import CommandField, CommandSet, Tag, encode_response
 from aiodicom.wire.negotiation import EXPLICIT_LITTLE
 from aiodicom.wire.pdu import (
@@ -27,7 +27,6 @@ from aiodicom.wire.pdu import (
     ReleaseResponse,
     encode_pdu,
 )
-from aiodicom.wire.proposal import VERIFICATION_CONTEXT, Proposal
 from tests.peer import CT, command_pdu, dataset_pdus, echo_command, store_command
 from tests.scripted_acceptor import (
     TIMEOUTS,
@@ -237,7 +236,7 @@ async def test_an_early_success_does_not_cut_the_object(tmp_path: Path) -> None:
     ):
         sending = asyncio.create_task(requestor.c_store(path))
         association = association_of(requestor)
-        await until(lambda: association._message_id == 1 and not association._pending)
+        await until(lambda: association._pending.last_id == 1 and not association._pending)
         answered.set()
         assert (await sending).stored
 
@@ -309,19 +308,35 @@ async def test_the_deadline_of_a_response_begins_when_the_dataset_has_been_sent(
         assert (await requestor.c_store(slow(), instance=told())).stored
 
 
-async def test_a_response_in_time_stops_the_clock() -> None:
-    async def script(caller: Caller) -> None:
-        await caller.accept()
-        _, command = await caller.command()
-        await caller.respond(command)
-        await caller.released()
+@pytest.mark.parametrize("ending", ["answer", "fail"])
+async def test_what_is_over_stops_its_clock(ending: str) -> None:
+    expired: list[str] = []
+    pending = Pending(0.001, expired.append)
+    response = pending.add(7, CommandField.C_ECHO)
+    pending.start_clock(7)
+    if ending == "answer":
+        assert pending.answer(an_echo_response(7))
+        assert response.done()
+    else:
+        pending.fail(AssociationClosed("over"))
+    assert not pending
+    await asyncio.sleep(0.01)  # nothing may happen
+    assert not expired
 
-    timeouts = aiodicom.Timeouts(dimse=0.1, closing=20, connection=100)
-    async with accepting(script) as acceptor, connected(acceptor, timeouts=timeouts) as requestor:
-        assert await requestor.c_echo() == 0
-        assert not association_of(requestor)._deadlines
-        await asyncio.sleep(0.2)  # nothing may happen
-        assert association_of(requestor).is_open
+
+async def test_what_is_not_answered_expires() -> None:
+    expired: list[str] = []
+    pending = Pending(0.001, expired.append)
+    pending.start_clock(7)  # there is none
+    pending.add(8, CommandField.C_ECHO)
+    pending.start_clock(8)
+    await until(lambda: bool(expired))
+    assert expired == ["no response within 0.001 s"]
+
+
+def an_echo_response(message_id: int) -> CommandSet:
+    request = CommandSet.build(CommandField.C_ECHO, message_id=message_id)
+    return CommandSet.decode(encode_response(request, Status.SUCCESS))
 
 
 async def test_a_peer_that_does_not_read(tmp_path: Path) -> None:
@@ -742,13 +757,11 @@ async def test_a_response_with_a_dataset(size: int) -> None:
 
 
 async def test_message_ids_wrap_and_pass_over_what_is_outstanding() -> None:
-    association = RequestorAssociation(
-        Pool(4 << 20), Proposal((VERIFICATION_CONTEXT,)), aiodicom.Timeouts()
-    )
-    loop = asyncio.get_running_loop()
-    association._message_id = 65533
-    association._pending = {number: loop.create_future() for number in (65534, 1, 2)}
-    assert [association.next_message_id() for _ in range(3)] == [65535, 3, 4]
+    pending = Pending(None, lambda reason: None)
+    pending.last_id = 65533
+    for number in (65534, 1, 2):
+        pending.add(number, 0x30)
+    assert [pending.next_message_id() for _ in range(3)] == [65535, 3, 4]
 
 
 async def test_a_message_id_that_is_outstanding_is_not_used_again() -> None:
@@ -763,10 +776,10 @@ async def test_a_message_id_that_is_outstanding_is_not_used_again() -> None:
 
     async with accepting(script) as acceptor, connected(acceptor) as requestor:
         association = association_of(requestor)
-        association._message_id = 65534
+        association._pending.last_id = 65534
         first = asyncio.create_task(requestor.c_echo())
         await until(lambda: 65535 in association._pending)
-        association._message_id = 65534  # once around
+        association._pending.last_id = 65534  # once around
         assert await requestor.c_echo() == 0
         assert await first == 0
 

@@ -76,6 +76,17 @@ async def test_forms_of_files(tmp_path: Path, ct: Path) -> None:
     assert await run(1, "-f", ct) == 1
 
 
+async def test_a_file_that_was_cut_off_is_named(tmp_path: Path, ct: Path, capfd: Capture) -> None:
+    cut = write_object(tmp_path, "1.2.4", 500)
+    os.truncate(cut, cut.stat().st_size - 100)
+    recorder = Recorder()
+    assert await answered(recorder, "-nh", cut, ct) == 1
+    assert recorder.uids == ["1.2.3"]
+    why = "it was cut off: (7FE0,0010) is longer than the dataset"
+    assert lines(capfd)[0] == f"E: Store Failed, file: {cut}: {why}"
+    assert await run(1, cut, ct) == 1  # and nobody is asked
+
+
 async def test_repeat(ct: Path) -> None:
     assert (await recorded("--repeat", "3", ct)).uids == ["1.2.3"] * 3
 
@@ -263,8 +274,8 @@ async def test_what_does_not_fit_the_proposal_is_reported(tmp_path: Path, capfd:
     recorder = Recorder()
     assert await answered(recorder, "-xe", path) == 1
     assert recorder.uids == []
-    reason = "the peer takes CT Image Storage only as Explicit VR Little Endian, "
-    assert any(reason in line for line in lines(capfd))
+    reason = "it is JPEG Lossless, .*, which was not proposed for CT Image Storage"
+    assert re.search(reason, "\n".join(lines(capfd)))
 
 
 async def test_profile(tmp_path: Path, ct: Path) -> None:
@@ -422,6 +433,23 @@ async def test_verbose(ct: Path, capfd: Capture) -> None:
         "I: Received Store Response (Status: 0x0000 - Success)",
         "I: Releasing Association",
     ]
+
+
+@pytest.mark.parametrize("option", [("--jobs", "2"), ("--window", "2")])
+async def test_responses_name_files_where_several_are_on_their_way(
+    tmp_path: Path, capfd: Capture, option: tuple[str, str]
+) -> None:
+    paths = [write_object(tmp_path, f"1.2.{number}") for number in range(3)]
+    async with serving(store=ignored, window=2) as server:
+        assert await run(server.port, "-v", *option, tmp_path) == 0
+    said = [line for line in lines(capfd) if "Response" in line]
+    start = "I: Received Store Response (Status: 0x0000 - Success), file: "
+    assert sorted(said) == [f"{start}{path}" for path in paths]
+
+
+async def ignored(request: aiodicom.StoreRequest) -> int:
+    request.dataset.discard()
+    return Status.SUCCESS
 
 
 async def test_contexts_are_shown(ct: Path, capfd: Capture) -> None:

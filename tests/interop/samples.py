@@ -63,6 +63,8 @@ def sample(path: Path) -> Sample | None:
 
 FILES = sorted(path for path in ROOT.rglob("*") if path.is_file() and path.suffix != ".py")
 SAMPLES = [found for path in FILES if (found := sample(path))]
+CUT_OFF = [one for one in SAMPLES if one.path.stem.endswith("_truncated")]
+"""What is not sent, because it ends in the middle of an element."""
 
 
 def named(name: str) -> Sample:

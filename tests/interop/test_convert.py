@@ -81,7 +81,7 @@ def dataset_of(data: bytes) -> bytes:
 
 def ours(data: bytes, from_uid: str, to_uid: str, **options: bool) -> bytes:
     target = io.BytesIO()
-    convert(io.BytesIO(data), target, from_uid, to_uid, **options)  # type: ignore[arg-type]
+    convert(io.BytesIO(data), target, from_uid, to_uid, **options)
     return target.getvalue()
 
 

@@ -13,8 +13,8 @@ from aiodicom.errors import NotSent
 from aiodicom.objects.header import ObjectHeader, read_header
 from aiodicom.objects.prepared import Preparation, Prepared
 from aiodicom.objects.source import CHUNK
-from aiodicom.wire.items import AcceptedContext
-from aiodicom.wire.negotiation import EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from aiodicom.wire.items import AcceptedContext, TransferSyntax
+from aiodicom.wire.negotiation import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from aiodicom.wire.pdu import PDV
 from aiodicom.wire.proposal import DEFLATED, Agreed, Context, Proposal
 from tests.objects.test_source import pdvs_of
@@ -175,6 +175,10 @@ def test_a_file_that_becomes_shorter_on_its_way_is_closed(tmp_path: Path) -> Non
     assert open_descriptors() == before
 
 
+def _accepted(context_id: int, transfer: str) -> AcceptedContext:
+    return AcceptedContext(context_id, 0, (TransferSyntax(transfer),))
+
+
 @pytest.mark.parametrize(
     ("sop_class", "transfer", "answers", "reason"),
     [
@@ -183,7 +187,19 @@ def test_a_file_that_becomes_shorter_on_its_way_is_closed(tmp_path: Path) -> Non
             CT,
             "1.2.840.10008.1.2.4.90",
             None,
-            "^it is JPEG 2000 .*, and the peer takes CT Image Storage only as Implicit.*Baseline",
+            "^it is JPEG 2000 .*, which was not proposed for CT Image Storage$",
+        ),
+        (
+            CT,
+            JPEG,
+            [_accepted(1, IMPLICIT_LITTLE), _accepted(3, EXPLICIT_LITTLE)],
+            "^it is JPEG Base.*, and the peer takes CT Image Storage only as Implicit.*, Explicit",
+        ),
+        (
+            CT,
+            EXPLICIT_BIG,
+            [AcceptedContext(3, 4, ())],
+            "^the peer accepts no CT Image Storage as Implicit.*, Explicit.*, Deflated.*, JPEG",
         ),
         (
             CT,
