@@ -11,13 +11,14 @@ from typing import Any, Final, cast
 
 from aiodicom.acceptor.association import Association, Service
 from aiodicom.acceptor.deadlines import Deadline, Deadlines
+from aiodicom.acceptor.turns import Turns
 from aiodicom.certificate import PeerCertificate
 from aiodicom.errors import AbortReason, AssociationLost, ProtocolError
 from aiodicom.events import ConnectionRefused, Refusal
 from aiodicom.failures import log_failure
 from aiodicom.limits import Limits, Timeouts
 from aiodicom.requests import AssociationInfo
-from aiodicom.wire.buffers import Account, Pool
+from aiodicom.wire.buffers import SCRATCH_SIZE, Account, Pool
 from aiodicom.wire.pdu import AssociateRequest
 from aiodicom.wire.states import State
 from aiodicom.wire.upper_layer import Fragment, Incoming, Message, Role, Sizes, UpperLayer
@@ -57,6 +58,7 @@ class Surroundings:
     on_made: Callable[[AcceptorConnection], None]
     on_gone: Callable[[AcceptorConnection], None]
     deadlines: Deadlines = field(init=False)
+    turns: Turns = field(init=False)
     sizes: Sizes = field(init=False)
     # Within a message: how long the next bytes may take, when to look, and what must have come
     # by then.
@@ -75,6 +77,7 @@ class Surroundings:
         object.__setattr__(self, "look", look)
         object.__setattr__(self, "least", least)
         object.__setattr__(self, "deadlines", Deadlines(self.loop))
+        object.__setattr__(self, "turns", Turns(self.loop))
 
 
 @dataclass(slots=True)
@@ -168,6 +171,8 @@ class AcceptorConnection(asyncio.BufferedProtocol):
                 self._begin(event)
         if self._account.paused and self._account.must_let_go:
             self.squeeze()
+        if nbytes > SCRATCH_SIZE:  # straight into a slab: there is more of it
+            self._around.turns.count(self, nbytes)
         if self._pace is not None:
             self._keep_pace(nbytes, events)
         if events:
@@ -272,6 +277,16 @@ class AcceptorConnection(asyncio.BufferedProtocol):
         if should_pause:
             self._transport.pause_reading()
         else:
+            self._transport.resume_reading()
+
+    # Reader: called where much has come -----------------------------------------------------------
+
+    def rest(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def go_on(self) -> None:
+        if self._transport is not None and not self._reading_paused:
             self._transport.resume_reading()
 
     # Link: called by the conversation ------------------------------------------------------------
