@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from aiodicom.errors import Refused
 from aiodicom.handling.lifecycle import ComposedHandler, ask, hand_on, limits_of
-from aiodicom.handling.turns import Limit, Turns
+from aiodicom.handling.places import Limit, Places
 from aiodicom.requests import AssociationInfo, StoreHandler, StoreRequest
 from aiodicom.wire.dimse import Status, Tag
 from aiodicom.wire.negotiation import VERIFICATION
@@ -81,10 +81,10 @@ class _When(ComposedHandler):
         self._calling = calling
         self._called = called
 
-    async def _store(self, request: StoreRequest, turns: Turns) -> int:
+    async def _store(self, request: StoreRequest, places: Places) -> int:
         handler = self._chosen(request)
         if handler is not None:
-            return await hand_on(handler, request, turns)
+            return await hand_on(handler, request, places)
         if self._are_titles(request.association):
             comment, tag = "SOP class is not stored here", Tag.AFFECTED_SOP_CLASS_UID.value
             raise Refused(Status.SOP_CLASS_NOT_SUPPORTED, comment, (tag,))

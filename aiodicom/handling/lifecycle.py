@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Self
 
 from aiodicom.errors import DicomError
-from aiodicom.handling.turns import Limit, Turns
+from aiodicom.handling.places import Limit, Places
 from aiodicom.reloading import Reloadable
 from aiodicom.requests import AssociationInfo, StoreHandler, StoreRequest
 
@@ -51,16 +51,16 @@ class ComposedHandler(ABC):
         Refused
             0xA700 where it is one too many for one of them, and does not wait.
         """
-        turns = Turns(limits_of(self, request))
+        places = Places(limits_of(self, request))
         try:
-            await turns.take()
-            return await self._store(request, turns)
+            await places.take()
+            return await self._store(request, places)
         finally:
-            turns.end_all()
+            places.end_all()
 
     @abstractmethod
-    async def _store(self, request: StoreRequest, turns: Turns) -> int:
-        """Store one object that has its turns."""
+    async def _store(self, request: StoreRequest, places: Places) -> int:
+        """Store one object that has its places."""
 
     def _limits(self, request: StoreRequest) -> Sequence[Limit]:
         """Return the limits of the parts that are given an object."""
@@ -128,10 +128,10 @@ def ask(handler: StoreHandler | None, info: AssociationInfo) -> None:
         admit(info)
 
 
-async def hand_on(handler: StoreHandler, request: StoreRequest, turns: Turns) -> int:
-    """Give an object that has its turns to a part."""
+async def hand_on(handler: StoreHandler, request: StoreRequest, places: Places) -> int:
+    """Give an object that has its places to a part."""
     if isinstance(handler, ComposedHandler):
-        return await handler._store(request, turns)
+        return await handler._store(request, places)
     return await handler(request)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aiodicom.handling.lifecycle import ComposedHandler, hand_on, limits_of
-from aiodicom.handling.turns import Limit, Turns
+from aiodicom.handling.places import Limit, Places
 from aiodicom.requests import StoreHandler, StoreRequest
 
 __all__ = ["at_most"]
@@ -46,11 +46,11 @@ class _AtMost(ComposedHandler):
         self._handler = handler
         self._limit = Limit(number, waits)
 
-    async def _store(self, request: StoreRequest, turns: Turns) -> int:
+    async def _store(self, request: StoreRequest, places: Places) -> int:
         try:
-            return await hand_on(self._handler, request, turns)
+            return await hand_on(self._handler, request, places)
         finally:
-            turns.end(self._limit)
+            places.end(self._limit)
 
     def _limits(self, request: StoreRequest) -> list[Limit]:
         return [self._limit, *limits_of(self._handler, request)]

@@ -9,7 +9,7 @@ from aiodicom.dataset import DatasetStream
 from aiodicom.errors import AbortAssociation, AssociationClosed
 from aiodicom.failures import cancels_us
 from aiodicom.handling.lifecycle import ComposedHandler, hand_on
-from aiodicom.handling.turns import Turns
+from aiodicom.handling.places import Places
 from aiodicom.requests import StoreHandler, StoreRequest
 from aiodicom.wire.dimse import Status
 
@@ -45,9 +45,9 @@ def tee(first: StoreHandler, *others: StoreHandler) -> ComposedHandler:
 
 
 class _Tee(ComposedHandler):
-    async def _store(self, request: StoreRequest, turns: Turns) -> int:
+    async def _store(self, request: StoreRequest, places: Places) -> int:
         branches = request.dataset.branch(len(self._parts))
-        outcomes = _Outcomes(branches, turns)
+        outcomes = _Outcomes(branches, places)
         async with asyncio.TaskGroup() as tasks:
             for number, (part, branch) in enumerate(zip(self._parts, branches, strict=True)):
                 own = StoreRequest(request.association, request.context, request.command, branch)
@@ -58,9 +58,9 @@ class _Tee(ComposedHandler):
 class _Outcomes:
     """What has become of one object."""
 
-    def __init__(self, branches: Sequence[DatasetStream], turns: Turns) -> None:
+    def __init__(self, branches: Sequence[DatasetStream], places: Places) -> None:
         self._branches = branches
-        self._turns = turns
+        self._places = places
         self._statuses: list[int] = [Status.SUCCESS] * len(branches)
         self._failure: int | BaseException | None = None
 
@@ -69,7 +69,7 @@ class _Outcomes:
         dataset = request.dataset
         try:
             status = self._statuses[number] = _checked(
-                await hand_on(handler, request, self._turns), dataset
+                await hand_on(handler, request, self._places), dataset
             )
             if not Status.is_success(status):
                 self._failed(status)

@@ -11,7 +11,7 @@ import anyio
 from aiodicom.errors import Refused
 from aiodicom.wire.dimse import Status
 
-__all__ = ["Limit", "Turns"]
+__all__ = ["Limit", "Places"]
 
 _numbers = itertools.count()
 
@@ -32,10 +32,10 @@ class Limit:
         Its place in the order in which all objects take what they need.
     """
 
-    __slots__ = ("_places", "_waits", "number")
+    __slots__ = ("_free", "_waits", "number")
 
     def __init__(self, places: int, waits: bool) -> None:
-        self._places = anyio.Semaphore(places)
+        self._free = anyio.Semaphore(places)
         self._waits = waits
         self.number = next(_numbers)
 
@@ -48,19 +48,19 @@ class Limit:
             0xA700 where there is none and nobody waits.
         """
         try:
-            self._places.acquire_nowait()
+            self._free.acquire_nowait()
         except anyio.WouldBlock:
             if not self._waits:
                 comment = "too many objects at a time"
                 raise Refused(Status.OUT_OF_RESOURCES, comment) from None
-            await self._places.acquire()
+            await self._free.acquire()
 
     def give_back(self) -> None:
         """Give a place back."""
-        self._places.release()
+        self._free.release()
 
 
-class Turns:
+class Places:
     """The places of one object: one for each limit, however many of its handlers are under it.
 
     They are taken before any handler begins. Of handlers that share a dataset one that waits for
