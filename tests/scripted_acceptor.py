@@ -8,6 +8,7 @@ import gc
 import os
 import socket
 import threading
+from array import array
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -390,7 +391,7 @@ def dataset(uid: str, size: int = 0, sop_class: str = CT) -> bytes:
     head = element(0x00080016, b"UI", uid_value(sop_class))
     head += element(0x00080018, b"UI", uid_value(uid))
     count = max(size - len(head) - 12, 0)
-    pattern = b"".join(number.to_bytes(4, "big") for number in range(count // 4 + 1))
+    pattern = array("I", range(count // 4 + 1)).tobytes()
     return head + b"\xe0\x7f\x10\x00OW\0\0" + count.to_bytes(4, "little") + pattern[:count]
 
 
