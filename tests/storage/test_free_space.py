@@ -58,6 +58,15 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
     return disk
 
 
+async def fill(disk: Disk, storage: FileStorage) -> None:
+    """Fill the disk up, and have that noticed."""
+    disk.room = FULL
+    look = storage._space._look
+    if look is not None:  # under way: it may have seen that there was room
+        await asyncio.wait([look])
+    storage._space._judge(FULL)
+
+
 @pytest.fixture
 def messages(caplog: pytest.LogCaptureFixture) -> Iterator[list[tuple[str, str]]]:
     """What is said of room, with its level."""
@@ -166,8 +175,7 @@ async def test_a_full_disk_and_many_senders_do_not_fill_the_log(
         peers = [await opened.enter_async_context(Peer(server.port)) for _ in range(16)]
         for peer in peers:
             await peer.associate()
-        disk.room = FULL
-        storage._space._judge(FULL)
+        await fill(disk, storage)
         for peer in peers * 3:
             assert await peer.store("1.2.3") == Status.OUT_OF_RESOURCES
     said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
@@ -180,8 +188,7 @@ async def test_a_refusal_does_not_wait_for_the_object(disk: Disk, tmp_path: Path
     storage = FileStorage(tmp_path)
     async with serving(store=storage) as server, Peer(server.port) as peer:
         await peer.associate()
-        disk.room = FULL
-        storage._space._judge(FULL)
+        await fill(disk, storage)
         await peer.begin_store("1.2.3", b"a part")
         response = await peer.response()
         assert status_of(response) == Status.OUT_OF_RESOURCES
