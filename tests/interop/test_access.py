@@ -11,6 +11,7 @@ from pynetdicom.pdu_primitives import UserIdentityNegotiation
 
 from tests.access.test_passwords import hash_of
 from tests.certificates import Authority
+from tests.interop.asking import ask
 from tests.interop.samples import named
 from tests.processes import Receiver, receiving, run, visible
 
@@ -112,9 +113,8 @@ def associated(receiver: Receiver, name: str, passcode: bytes, kind: int = 2) ->
     item.secondary_field = passcode if kind == 2 else b""
     entity = pynetdicom.AE("CT1")
     entity.add_requested_context(VERIFICATION)
-    made = entity.associate("127.0.0.1", receiver.port, ae_title="INGEST", ext_neg=[item])
-    if not made.is_established:
-        assert made.is_rejected
+    made, rejection = ask(entity, receiver.port, ae_title="INGEST", ext_neg=[item])
+    if rejection is not None:
         return None
     assert made.send_c_echo().Status == 0
     confirmed = [

@@ -22,6 +22,7 @@ from pynetdicom import AE
 
 from aiodicom.wire.negotiation import VERIFICATION
 from tests.certificates import Authority
+from tests.interop.asking import ask
 from tests.interop.samples import Sample, named, read
 from tests.processes import PATIENCE, free_port, receiving, run, tries
 
@@ -113,12 +114,10 @@ def by_pynetdicom(
     ae = AE(calling)
     ae.add_requested_context(VERIFICATION)
     ae.add_requested_context(dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
-    association = ae.associate(
-        "127.0.0.1", port, ae_title=called, tls_args=(tls, "localhost") if tls else None
-    )
-    if association.is_rejected:
-        answer: Any = association.acceptor.primitive
-        return f"rejected {answer.result} {answer.result_source} {answer.diagnostic}"
+    tls_args = (tls, "localhost") if tls else None
+    association, rejection = ask(ae, port, ae_title=called, tls_args=tls_args)
+    if rejection is not None:
+        return "rejected {} {} {}".format(*rejection)
     assert association.is_established, f"aborted: {association.is_aborted}"
     agreed = [each.abstract_syntax for each in association.accepted_contexts]
     try:
@@ -250,7 +249,7 @@ def limits(program: Program) -> None:
     ae = AE("CT2")
     ae.add_requested_context("1.2.840.10008.5.1.4.1.1.2")
     for _ in tries("the one before is still there"):
-        first = ae.associate("127.0.0.1", program.port, ae_title="ARCHIVE")
+        first, _ = ask(ae, program.port, ae_title="ARCHIVE")
         if first.is_established:
             break
     assert by_pynetdicom(program.port, CT) == "rejected 2 3 2"
