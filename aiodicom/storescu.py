@@ -18,8 +18,9 @@ from aiodicom.cli.network import PROFILE, REQUESTOR_DEFAULTS, not_with_profile, 
 from aiodicom.cli.options import Command, Group, Option, count, needs, port
 from aiodicom.cli.outcome import ASSOCIATION_FAILED, FAILED, Outcome
 from aiodicom.cli.profiles import Profile, profile_of
-from aiodicom.cli.progress import Progress, make_progress
+from aiodicom.cli.progress import Progress
 from aiodicom.cli.proposals import propose
+from aiodicom.cli.showing import make_progress
 from aiodicom.cli.syntaxes import proposal_options
 from aiodicom.cli.tls import TLS_ANSWERS, TLS_DEFAULTS, tls_options, tls_rules
 from aiodicom.client.results import StoreResult

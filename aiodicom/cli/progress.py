@@ -1,17 +1,12 @@
-"""How far sending has come: a bar on a terminal, now and then a line elsewhere."""
+"""How far sending has come, in words: now and then a line."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import select
-import sys
-import threading
 import time
 from collections.abc import Callable
-from typing import Self, TextIO
+from typing import Self
 
-__all__ = ["Lines", "Progress", "make_progress", "readable_size"]
+__all__ = ["Lines", "Progress", "readable_size"]
 
 INTERVAL = 10.0
 """Seconds between two lines."""
@@ -84,40 +79,6 @@ class Lines(Progress):
             f"{self._done} of {self._files} files, {readable_size(self._sent)} of "
             f"{readable_size(self._size)}, {readable_size(rate)}/s, {left:.0f} s left"
         )
-
-
-def make_progress(files: int, size: int, stream: TextIO | None = None) -> Progress:
-    """Return what shows the progress: a bar on a terminal where rich is installed, else lines.
-
-    One file makes no progress that anybody could watch, unless it is large: then its lines come.
-    Where standard error is closed, nothing does.
-    """
-    stream = sys.stderr if stream is None else stream
-    if stream is None:
-        return Progress()
-    if files > 1 and stream.isatty():
-        try:
-            from aiodicom.cli.bar import Bar  # what it needs is an extra
-        except ImportError:
-            pass
-        else:
-            return Bar(files, size, stream)
-    return Lines(files, size, _writer(stream))
-
-
-def _writer(stream: TextIO) -> Callable[[str], None]:
-    """Return what writes a line, but never waits for whoever reads it, nor fails without one."""
-
-    def write(line: str) -> None:
-        with contextlib.suppress(OSError):
-            descriptor = stream.fileno()
-            if select.select((), (descriptor,), (), 0)[1]:
-                os.write(descriptor, f"{line}\n".encode())
-
-    def say(line: str) -> None:
-        threading.Thread(target=write, args=(line,), name="aiodicom-progress", daemon=True).start()
-
-    return say
 
 
 def readable_size(count: float) -> str:

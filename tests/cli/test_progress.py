@@ -16,7 +16,8 @@ from typing import TextIO
 import pytest
 
 from aiodicom.cli.bar import Bar
-from aiodicom.cli.progress import INTERVAL, Lines, Progress, make_progress, readable_size
+from aiodicom.cli.progress import INTERVAL, Lines, Progress, readable_size
+from aiodicom.cli.showing import make_progress
 
 PATIENCE = 10
 
