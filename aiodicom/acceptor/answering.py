@@ -27,7 +27,7 @@ from aiodicom.wire.dimse import LONGEST_CLASS, CommandField, CommandSet, Status,
 from aiodicom.wire.negotiation import VERIFICATION, PresentationContext
 from aiodicom.wire.upper_layer import Message
 
-__all__ = ["FAILED", "Answer", "Answering", "cancels_us", "log_lines"]
+__all__ = ["FAILED", "Answer", "Answering", "log_lines"]
 
 logger = logging.getLogger("aiodicom.answering")
 

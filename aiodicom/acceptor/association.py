@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from aiodicom.acceptor.answering import FAILED, Answer, Answering, cancels_us, log_lines
+from aiodicom.acceptor.answering import FAILED, Answer, Answering, log_lines
 from aiodicom.acceptor.telling import Telling
 from aiodicom.access.rules import AccessRules
 from aiodicom.dataset import DatasetStream
@@ -29,7 +29,7 @@ from aiodicom.errors import (
     Refused,
 )
 from aiodicom.events import ConnectionRefused, Event, How, ProposalRejected
-from aiodicom.failures import log_failure
+from aiodicom.failures import cancels_us, log_failure
 from aiodicom.requests import AssociationInfo, Authorize, EchoHandler, StoreHandler
 from aiodicom.seldom import Seldom
 from aiodicom.wire.dimse import CommandField, CommandSet, Status, Tag, encode_response

@@ -10,7 +10,8 @@ import pytest
 
 from aiodicom.errors import NotSent
 from aiodicom.objects import whole
-from aiodicom.objects.header import read_header
+from aiodicom.objects.elements import WINDOW
+from aiodicom.objects.header import FIRST_READ, read_header
 from tests.objects.building import (
     BIG,
     DEFLATED,
@@ -78,6 +79,19 @@ def test_files_cut_anywhere_but_between_elements(tmp_path: Path, uid: str, undef
             assert read_header(written(tmp_path, uid, data[:size])).size == size
         else:
             refused(tmp_path, uid, data[:size])
+
+
+@pytest.mark.parametrize("inside", [4, 6, 8, 10])
+@pytest.mark.parametrize("read", [FIRST_READ, WINDOW])
+def test_pixels_whose_header_is_not_read_at_once(tmp_path: Path, read: int, inside: int) -> None:
+    start = read_header(written(tmp_path, LITTLE, dataset(LITTLE, UIDS))).offset
+    until = (read - start if read == FIRST_READ else read) - inside
+    room = until - len(dataset(LITTLE, (*UIDS, (0x00091001, "UN", b""))))
+    before = dataset(LITTLE, (*UIDS, (0x00091001, "UN", bytes(room))))
+    assert len(before) == until
+    data = before + dataset(LITTLE, ((PIXELS, "OW", tuple(range(500))),))
+    assert read_header(written(tmp_path, LITTLE, data)).size == len(data)
+    refused(tmp_path, LITTLE, data[:-2])
 
 
 def test_pixels_that_are_encapsulated(tmp_path: Path) -> None:
